@@ -1,0 +1,4 @@
+//! Gatepost: an application-layer SMTP inspection proxy.
+pub mod message;
+pub mod policy;
+pub mod smtp;

@@ -1,0 +1,2 @@
+//! What the RFCs say about content: pure syntax, incremental (RFC 5322).
+pub mod header;

@@ -1,0 +1,1 @@
+//! The mirror of a rule file: what is written, nothing derived.

@@ -1,0 +1,25 @@
+//! What the RFCs say: pure syntax; no opinion, no memory, no clock.
+//!
+//! | file | noun |
+//! |---|---|
+//! | [`verb`] | every verb that was ever spoken, one row each |
+//! | [`extension`] | every service extension, its parameters and what it adds to a line |
+//! | [`violation`] | every way to break the rules, with the reply the RFC gives |
+//! | [`line`] | where a command line ends, and when it never may |
+//! | [`command`] | a complete line, understood |
+//! | [`path`] | mailboxes, domains, address literals |
+//! | [`parameter`] | `keyword=value` after a path |
+//! | [`reply`] | what a relay answered, and what Gatepost answers itself |
+//! | [`mail_data`] | content between DATA and its final dot |
+//! | [`chunk`] | content counted by BDAT |
+
+pub mod chunk;
+pub mod command;
+pub mod extension;
+pub mod line;
+pub mod mail_data;
+pub mod parameter;
+pub mod path;
+pub mod reply;
+pub mod verb;
+pub mod violation;
