@@ -7,7 +7,11 @@ use std::net::SocketAddr;
 /// When a rule is asked: `on = ...`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
-pub enum Point { Connect, Command(Verb), Message }
+pub enum Point {
+    Connect,
+    Command(Verb),
+    Message,
+}
 /// Everything a condition may look at, as far as it is known now. Borrowed; nothing is allocated to ask.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
@@ -24,17 +28,29 @@ pub struct Scene<'a> {
     pub command: Option<CommandScene<'a>>,
     /// content octets, at MESSAGE
     pub message_octets: Option<u64>,
-    pub errors: u32, pub messages: u32, pub age: std::time::Duration,
+    pub errors: u32,
+    pub messages: u32,
+    pub age: std::time::Duration,
 }
 /// The hello in force, or the one judged now.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
-pub struct HelloScene<'a> { pub verb: Verb, pub name: Host<'a> }
+pub struct HelloScene<'a> {
+    pub verb: Verb,
+    pub name: Host<'a>,
+}
 /// The reverse-path in force, or the one judged now.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
-pub struct MailScene<'a> { pub path: ReversePath<'a>, pub size: Option<u64> }
+pub struct MailScene<'a> {
+    pub path: ReversePath<'a>,
+    pub size: Option<u64>,
+}
 /// The command judged now.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
-pub struct CommandScene<'a> { pub verb: Verb, pub length: usize, pub argument: &'a [u8] }
+pub struct CommandScene<'a> {
+    pub verb: Verb,
+    pub length: usize,
+    pub argument: &'a [u8],
+}

@@ -26,14 +26,25 @@ pub enum Check {
 /// What to do about it, beyond the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Action { Reject, Disconnect }
+pub enum Action {
+    Reject,
+    Disconnect,
+}
 /// A refusal: who, what, and with which words.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
-pub struct Refusal { pub check: Check, pub action: Action, pub reply: Reply, pub tarpit: Option<Duration>,
+pub struct Refusal {
+    pub check: Check,
+    pub action: Action,
+    pub reply: Reply,
+    pub tarpit: Option<Duration>,
     /// An opinion formed at EHLO or MAIL waits for the first RCPT unless this is set (`at = "once"`), or `[replies] delay = false`.
-    pub at_once: bool }
+    pub at_once: bool,
+}
 /// The judgement of one command.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
-pub enum Verdict { Forward, Refuse(Refusal) }
+pub enum Verdict {
+    Forward,
+    Refuse(Refusal),
+}

@@ -4,7 +4,8 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LineEnds {
     /// LF becomes CRLF, a stray CR a space, a dot behind a normalised LF is stuffed anew.
-    #[default] Normalise,
+    #[default]
+    Normalise,
     /// Found, named, refused at the true end. (The content is then not sent on: what is released does not matter.)
     Reject,
     /// Old devices: LF alone ends a line, and `LF . LF` (any mix) the content. Released with CRLF.
@@ -21,17 +22,39 @@ pub enum Piece<'a> {
 /// Position in a line: five.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Position { #[default] LineStart, Inside, Cr, Dot, DotCr }
+pub enum Position {
+    #[default]
+    LineStart,
+    Inside,
+    Cr,
+    Dot,
+    DotCr,
+}
 /// Finds the end of mail data. Holds back at most two octets.
 #[derive(Clone, Debug, Default)]
-pub struct Scanner { position: Position }
+pub struct Scanner {
+    position: Position,
+}
 /// What a scan came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub struct Scanned { /// octets of the input that belong to mail data (all, unless `ended`)
-    pub taken: usize, /// CRLF.CRLF (and only that) was seen; the terminator itself is never released
-    pub ended: bool, pub bare_cr: bool, pub bare_lf: bool, pub nul: bool }
+pub struct Scanned {
+    /// octets of the input that belong to mail data (all, unless `ended`)
+    pub taken: usize,
+    /// CRLF.CRLF (and only that) was seen; the terminator itself is never released
+    pub ended: bool,
+    pub bare_cr: bool,
+    pub bare_lf: bool,
+    pub nul: bool,
+}
 impl Scanner {
     /// Scans; hands out pieces.
-    pub fn scan<'a>(&mut self, _input: &'a [u8], _ends: LineEnds, _release: &mut impl FnMut(Piece<'a>)) -> Scanned { todo!() }
+    pub fn scan<'a>(
+        &mut self,
+        _input: &'a [u8],
+        _ends: LineEnds,
+        _release: &mut impl FnMut(Piece<'a>),
+    ) -> Scanned {
+        todo!()
+    }
 }

@@ -3,14 +3,20 @@ use std::net::IpAddr;
 
 /// The argument of MAIL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReversePath<'a> { /// `<>`
-    Null, /// `<local@host>`
-    Mailbox(Mailbox<'a>) }
+pub enum ReversePath<'a> {
+    /// `<>`
+    Null,
+    /// `<local@host>`
+    Mailbox(Mailbox<'a>),
+}
 /// The argument of RCPT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForwardPath<'a> { /// `<Postmaster>` without a domain
-    Postmaster, /// `<local@host>`
-    Mailbox(Mailbox<'a>) }
+pub enum ForwardPath<'a> {
+    /// `<Postmaster>` without a domain
+    Postmaster,
+    /// `<local@host>`
+    Mailbox(Mailbox<'a>),
+}
 /// A mailbox; slices point into the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -31,13 +37,25 @@ pub enum Host<'a> {
 }
 impl<'a> Mailbox<'a> {
     /// Whether the local part is a quoted string.
-    pub fn is_quoted(&self) -> bool { todo!() }
+    pub fn is_quoted(&self) -> bool {
+        todo!()
+    }
     /// The local part without quotes and backslashes (allocates only if quoted with a backslash).
-    pub fn unquoted(&self) -> std::borrow::Cow<'a, [u8]> { todo!() }
+    pub fn unquoted(&self) -> std::borrow::Cow<'a, [u8]> {
+        todo!()
+    }
     /// Whether the local part, unquoted, holds `@`, `%` or `!` (hidden routing).
-    pub fn routes(&self) -> bool { todo!() }
+    pub fn routes(&self) -> bool {
+        todo!()
+    }
     /// Whether any octet is above 127.
-    pub fn is_eight_bit(&self) -> bool { todo!() }
+    pub fn is_eight_bit(&self) -> bool {
+        todo!()
+    }
 }
-impl<'a> Host<'a> { /// as written
-    pub fn octets(&self) -> &'a [u8] { todo!() } }
+impl<'a> Host<'a> {
+    /// as written
+    pub fn octets(&self) -> &'a [u8] {
+        todo!()
+    }
+}

@@ -4,31 +4,68 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Verb {
-    Ehlo, Helo, Lhlo, Mail, Rcpt, Data, Rset, Noop, Quit, Vrfy, Expn, Help, StartTls, Auth, Bdat, Burl, Etrn, Atrn,
-    Turn, Send, Soml, Saml, Xclient, Xforward,
+    Ehlo,
+    Helo,
+    Lhlo,
+    Mail,
+    Rcpt,
+    Data,
+    Rset,
+    Noop,
+    Quit,
+    Vrfy,
+    Expn,
+    Help,
+    StartTls,
+    Auth,
+    Bdat,
+    Burl,
+    Etrn,
+    Atrn,
+    Turn,
+    Send,
+    Soml,
+    Saml,
+    Xclient,
+    Xforward,
     // ... (all the rest)
     Unknown,
 }
 
 /// Which argument a verb takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grammar { /// EHLO HELO LHLO
-    Hello, /// MAIL (also SEND SOML SAML)
-    Mail, /// RCPT
-    Rcpt, /// none allowed
-    None, /// optional text: NOOP, HELP
-    OptionalText, /// VRFY EXPN
-    Text, /// BDAT
-    Chunk, /// AUTH
-    Auth, /// ETRN
-    Node, /// ATRN
-    Domains, /// No grammar here: whatever it is, it can never be forwarded ("what Gatepost cannot parse, no rule can allow").
-    Opaque }
+pub enum Grammar {
+    /// EHLO HELO LHLO
+    Hello,
+    /// MAIL (also SEND SOML SAML)
+    Mail,
+    /// RCPT
+    Rcpt,
+    /// none allowed
+    None,
+    /// optional text: NOOP, HELP
+    OptionalText,
+    /// VRFY EXPN
+    Text,
+    /// BDAT
+    Chunk,
+    /// AUTH
+    Auth,
+    /// ETRN
+    Node,
+    /// ATRN
+    Domains,
+    /// No grammar here: whatever it is, it can never be forwarded ("what Gatepost cannot parse, no rule can allow").
+    Opaque,
+}
 
 /// Where in a pipelined group (RFC 2920 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Group { Any, End }
+pub enum Group {
+    Any,
+    End,
+}
 
 /// One row.
 #[derive(Clone, Copy, Debug)]
@@ -55,9 +92,15 @@ impl Verb {
     /// How many.
     pub const COUNT: usize = Self::ALL.len();
     /// Its row.
-    pub const fn facts(self) -> &'static Facts { todo!() }
+    pub const fn facts(self) -> &'static Facts {
+        todo!()
+    }
     /// From the wire, any case.
-    pub fn from_wire(_octets: &[u8]) -> Verb { todo!() }
+    pub fn from_wire(_octets: &[u8]) -> Verb {
+        todo!()
+    }
     /// 0-based place in `ALL`.
-    pub const fn index(self) -> usize { todo!() }
+    pub const fn index(self) -> usize {
+        todo!()
+    }
 }

@@ -15,29 +15,79 @@ pub enum Kind {
 }
 /// What may be done about a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Response { /// silent
-    Tolerate, /// logged and counted
-    Report, /// a reply; the session goes on
-    Reject, /// a reply, then close
-    Disconnect }
+pub enum Response {
+    /// silent
+    Tolerate,
+    /// logged and counted
+    Report,
+    /// a reply; the session goes on
+    Reject,
+    /// a reply, then close
+    Disconnect,
+}
 
 /// One row each. Names in rule files and labels are the snake_case of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Violation {
     // framing
-    BareCr, BareLf, NulInCommand, LineWithoutEnd, StartTlsInjection, BdatSize, ForeignProtocol, TlsInPlaintext,
+    BareCr,
+    BareLf,
+    NulInCommand,
+    LineWithoutEnd,
+    StartTlsInjection,
+    BdatSize,
+    ForeignProtocol,
+    TlsInPlaintext,
     // grammar
-    UnknownVerb, VerbNotPermitted, VerbNeverPermitted, BadArgument, ArgumentForbidden, ArgumentMissing, ReversePath, ForwardPath, LocalPartTooLong, DomainTooLong, PathTooLong,
-    ParameterSyntax, ParameterDuplicate, ParameterUnknown, TooManyParameters, EightBitCommand, EightBitReversePath, EightBitForwardPath, AuthLine,
+    UnknownVerb,
+    VerbNotPermitted,
+    VerbNeverPermitted,
+    BadArgument,
+    ArgumentForbidden,
+    ArgumentMissing,
+    ReversePath,
+    ForwardPath,
+    LocalPartTooLong,
+    DomainTooLong,
+    PathTooLong,
+    ParameterSyntax,
+    ParameterDuplicate,
+    ParameterUnknown,
+    TooManyParameters,
+    EightBitCommand,
+    EightBitReversePath,
+    EightBitForwardPath,
+    AuthLine,
     // sequence
-    BadSequence, NoRecipient, NestedMail,
+    BadSequence,
+    NoRecipient,
+    NestedMail,
     // conduct: tolerances that real clients need; default tolerate/report; canonical on the way out
-    SpaceAfterColon, MissingBrackets, TrailingSpace, ExtraSpace, SourceRoute, BareAddress /* EHLO 192.0.2.1 */, HelloSyntax /* underscore and the like */, LineTooLong, EarlyTalker, EightBitContentUndeclared, ParameterEquals,
+    SpaceAfterColon,
+    MissingBrackets,
+    TrailingSpace,
+    ExtraSpace,
+    SourceRoute,
+    BareAddress, /* EHLO 192.0.2.1 */
+    HelloSyntax, /* underscore and the like */
+    LineTooLong,
+    EarlyTalker,
+    EightBitContentUndeclared,
+    ParameterEquals,
     // content
-    BareLineEndInContent, NulInContent, MessageTooBig, HeaderLineTooLong, BodyLineTooLong, HeaderTooBig, MailLoop,
+    BareLineEndInContent,
+    NulInContent,
+    MessageTooBig,
+    HeaderLineTooLong,
+    BodyLineTooLong,
+    HeaderTooBig,
+    MailLoop,
     // the relay's
-    ReplyMalformed, ReplyTooLong, ReplyImpossible, ReplyUnasked,
+    ReplyMalformed,
+    ReplyTooLong,
+    ReplyImpossible,
+    ReplyUnasked,
 }
 /// One row.
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +110,13 @@ impl Violation {
     /// All rows.
     pub const ALL: &'static [Violation] = &[];
     /// Its row.
-    pub const fn facts(self) -> &'static Facts { todo!() }
+    pub const fn facts(self) -> &'static Facts {
+        todo!()
+    }
     /// By the name in a rule file.
-    pub fn from_name(_n: &str) -> Option<Violation> { todo!() }
+    pub fn from_name(_n: &str) -> Option<Violation> {
+        todo!()
+    }
 }
 /// A set of violations (a bit each).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,11 +125,19 @@ impl Violations {
     /// None.
     pub const NONE: Violations = Violations(0);
     /// Whether empty.
-    pub const fn is_empty(self) -> bool { self.0 == 0 }
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
     /// Adds one.
-    pub fn insert(&mut self, _v: Violation) { todo!() }
+    pub fn insert(&mut self, _v: Violation) {
+        todo!()
+    }
     /// Whether it is in.
-    pub const fn contains(self, _v: Violation) -> bool { todo!() }
+    pub const fn contains(self, _v: Violation) -> bool {
+        todo!()
+    }
     /// In table order.
-    pub fn iter(self) -> impl Iterator<Item = Violation> { Violation::ALL.iter().copied().filter(move |v| self.contains(*v)) }
+    pub fn iter(self) -> impl Iterator<Item = Violation> {
+        Violation::ALL.iter().copied().filter(move |v| self.contains(*v))
+    }
 }
