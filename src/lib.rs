@@ -2,5 +2,6 @@
 pub mod event;
 pub mod message;
 pub mod policy;
+pub mod replay;
 pub mod session;
 pub mod smtp;

@@ -1,0 +1,276 @@
+//! One session, played.
+
+use super::polite::Polite;
+use super::scene::{RelayScene, Scene};
+use crate::event::{Event, LinkFailure, Side};
+use crate::policy::Policy;
+use crate::session::{Action, Happening, Moment, Output, Session};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How octets are cut on their way to the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cuts {
+    /// As they were said.
+    Whole,
+    /// One at a time.
+    Octets,
+    /// At random, from this seed.
+    Random(u64),
+}
+
+/// A session with everything around it: what was said, what was heard, what happened.
+#[derive(Debug)]
+pub struct Player {
+    session: Session,
+    out: Output,
+    now: Moment,
+    cuts: Cuts,
+    scene: RelayScene,
+    /// The relay behind.
+    pub relay: Polite,
+    link: LinkEnd,
+    kept: Kept,
+    /// What the client heard and nobody took note of yet.
+    pub client_heard: Vec<u8>,
+    /// Likewise what the relay heard, but for the opening of a link that it answers by itself.
+    pub relay_heard: Vec<u8>,
+    /// What happened and nobody took note of yet.
+    pub events: Vec<Event>,
+    /// Whether the client's connection was closed from our side.
+    pub client_closed: bool,
+}
+
+/// The relay's end of the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkEnd {
+    None,
+    /// Open; the relay answers hello by itself.
+    Opening,
+    Open,
+}
+
+/// What a side sent and the session did not take yet.
+#[derive(Debug, Default)]
+struct Kept {
+    client: Vec<u8>,
+    relay: Vec<u8>,
+}
+
+impl Player {
+    /// A session that has just begun.
+    pub fn new(policy: Arc<Policy>, scene: &Scene, cuts: Cuts) -> Self {
+        let mut player = Self {
+            session: Session::new(scene.setting(policy)),
+            out: Output::default(),
+            now: Moment(Duration::from_secs(1)),
+            cuts,
+            scene: scene.relay,
+            relay: Polite::new(&scene.offer),
+            link: LinkEnd::None,
+            kept: Kept::default(),
+            client_heard: Vec::new(),
+            relay_heard: Vec::new(),
+            events: Vec::new(),
+            client_closed: false,
+        };
+        player.session.begin(player.now, &mut player.out);
+        player.carry_out(&[]);
+        player.turn();
+        player
+    }
+
+    /// The session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Octets that a side sent and the session has not taken.
+    pub fn waiting(&self, side: Side) -> usize {
+        match side {
+            Side::Client => self.kept.client.len(),
+            Side::Relay => self.kept.relay.len(),
+        }
+    }
+
+    /// Whether a link is open.
+    pub fn linked(&self) -> bool {
+        self.link != LinkEnd::None
+    }
+
+    /// The client says this.
+    pub fn client_says(&mut self, octets: &[u8]) {
+        self.say(Side::Client, octets);
+    }
+
+    /// The relay says this (it must not be a polite one).
+    pub fn relay_says(&mut self, octets: &[u8]) {
+        self.say(Side::Relay, octets);
+    }
+
+    fn say(&mut self, side: Side, octets: &[u8]) {
+        for piece in pieces(self.cuts, octets) {
+            match side {
+                Side::Client => self.kept.client.extend_from_slice(piece),
+                Side::Relay => self.kept.relay.extend_from_slice(piece),
+            }
+            self.turn();
+        }
+    }
+
+    /// Something happens that is no octets.
+    pub fn happens(&mut self, what: Happening) {
+        if what == Happening::Ended(Side::Relay) {
+            if self.link == LinkEnd::None {
+                return;
+            }
+            self.link = LinkEnd::None;
+            self.relay.hang_up();
+        }
+        self.session.happened(self.now, what, &mut self.out);
+        self.carry_out(&[]);
+        self.turn();
+    }
+
+    /// The link that was asked for is connected (a silent relay's; the others answer at once).
+    pub fn link_opens(&mut self) {
+        self.link = LinkEnd::Open;
+        self.happens(Happening::LinkOpened);
+    }
+
+    /// From now on nobody takes a connection.
+    pub fn relay_goes(&mut self) {
+        self.scene = RelayScene::Absent;
+    }
+
+    /// Time passes; deadlines on the way come true.
+    pub fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(deadline) = self.session.deadline().filter(|deadline| *deadline <= end) {
+            self.now = self.now.max(deadline);
+            self.happens(Happening::DeadlinePassed);
+            if self.session.deadline().is_some_and(|next| next <= self.now) {
+                break;
+            }
+        }
+        self.now = self.now.max(end);
+    }
+
+    /// Shows the session what it has not taken, until nothing moves.
+    fn turn(&mut self) {
+        while self.show(Side::Relay) || self.show(Side::Client) {}
+    }
+
+    fn show(&mut self, side: Side) -> bool {
+        let kept = match side {
+            Side::Client => &mut self.kept.client,
+            Side::Relay => &mut self.kept.relay,
+        };
+        let mut input = std::mem::take(kept);
+        let room = self.session.room(side).min(input.len());
+        let shown = input.get(..room).unwrap_or_default();
+        if shown.is_empty() && !input.is_empty() && self.session.is_over() {
+            return false;
+        }
+        let taken =
+            if shown.is_empty() { 0 } else { self.session.receive(self.now, side, shown, &mut self.out) };
+        let acted = !self.out.is_empty();
+        let shown = shown.to_vec();
+        self.carry_out(&shown);
+        input.drain(..taken.min(input.len()));
+        let kept = match side {
+            Side::Client => &mut self.kept.client,
+            Side::Relay => &mut self.kept.relay,
+        };
+        // What arrived meanwhile stands behind what was kept.
+        input.append(kept);
+        *kept = input;
+        taken > 0 || acted
+    }
+
+    fn carry_out(&mut self, input: &[u8]) {
+        let mut out = std::mem::take(&mut self.out);
+        let (actions, scratch) = out.parts();
+        for action in actions {
+            match action {
+                Action::Send { to: Side::Client, what } => {
+                    self.client_heard.extend_from_slice(Output::octets(scratch, input, &what));
+                }
+                Action::Send { to: Side::Relay, what } => {
+                    self.relay_hears(Output::octets(scratch, input, &what))
+                }
+                Action::OpenLink => self.open_link(),
+                Action::CloseLink => {
+                    self.link = LinkEnd::None;
+                    self.kept.relay.clear();
+                    self.relay.hang_up();
+                }
+                Action::CloseClient => self.client_closed = true,
+                Action::Learn(_) => {}
+                Action::Tell(event) => self.events.push(event),
+            }
+        }
+        out.clear();
+        // Answers of the relay may have come of what was sent; they are shown in the next turn.
+        if self.out.is_empty() {
+            self.out = out;
+        } else {
+            self.carry_out(&[]);
+        }
+    }
+
+    fn relay_hears(&mut self, octets: &[u8]) {
+        let opening = self.link == LinkEnd::Opening;
+        if !opening {
+            self.relay_heard.extend_from_slice(octets);
+        }
+        if opening || self.scene == RelayScene::Polite {
+            let said = self.relay.hear(octets);
+            if opening && said.starts_with(b"250") {
+                self.link = LinkEnd::Open;
+            }
+            self.kept.relay.extend_from_slice(&said);
+        }
+    }
+
+    fn open_link(&mut self) {
+        match self.scene {
+            RelayScene::Polite | RelayScene::Scripted => {
+                self.link = LinkEnd::Opening;
+                self.session.happened(self.now, Happening::LinkOpened, &mut self.out);
+                let greeting = self.relay.greet();
+                self.kept.relay.extend_from_slice(&greeting);
+            }
+            RelayScene::Silent => {
+                self.link = LinkEnd::Open;
+                self.session.happened(self.now, Happening::LinkOpened, &mut self.out);
+            }
+            RelayScene::Absent => {
+                let failed = Happening::LinkFailed(LinkFailure::NoConnection);
+                self.session.happened(self.now, failed, &mut self.out);
+            }
+        }
+    }
+}
+
+/// Cuts octets.
+fn pieces(cuts: Cuts, octets: &[u8]) -> Vec<&[u8]> {
+    match cuts {
+        Cuts::Whole => vec![octets],
+        Cuts::Octets => octets.chunks(1).collect(),
+        Cuts::Random(seed) => {
+            let (mut rest, mut state, mut pieces) = (octets, seed | 1, Vec::new());
+            while !rest.is_empty() {
+                // xorshift: any generator does, as long as the same seed gives the same cuts.
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                let size = usize::try_from(state % 23).unwrap_or_default().saturating_add(1).min(rest.len());
+                let (piece, behind) = rest.split_at(size);
+                pieces.push(piece);
+                rest = behind;
+            }
+            pieces
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! A relay that answers everything politely, and remembers what it heard.
+
+use crate::session::{Moment, Offer};
+use crate::smtp::reply::{self, Read};
+
+/// A message that arrived at the relay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// The argument of MAIL.
+    pub sender: Vec<u8>,
+    /// The arguments of RCPT.
+    pub recipients: Vec<Vec<u8>>,
+    /// Content: dots as they were sent in DATA, as it is in chunks.
+    pub content: Vec<u8>,
+}
+
+/// The relay. It takes exactly what a strict one would: lines end in CRLF, data in CRLF.CRLF, chunks by count.
+#[derive(Debug)]
+pub struct Polite {
+    offer: Vec<String>,
+    reading: Reading,
+    waiting: Vec<u8>,
+    open: Message,
+    /// What arrived.
+    pub messages: Vec<Message>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Reading {
+    Lines,
+    Data,
+    Chunk { left: usize, last: bool },
+}
+
+impl Polite {
+    /// A relay that offers these keywords.
+    pub fn new(offer: &[String]) -> Self {
+        Self {
+            offer: offer.to_vec(),
+            reading: Reading::Lines,
+            waiting: Vec::new(),
+            open: Message::default(),
+            messages: Vec::new(),
+        }
+    }
+
+    /// Its greeting: a new link.
+    pub fn greet(&mut self) -> Vec<u8> {
+        (self.reading, self.waiting, self.open) = (Reading::Lines, Vec::new(), Message::default());
+        b"220 relay.example ESMTP\r\n".to_vec()
+    }
+
+    /// The link is closed: what was not complete is forgotten.
+    pub fn hang_up(&mut self) {
+        self.open = Message::default();
+    }
+
+    /// Hears octets, gives what it says.
+    pub fn hear(&mut self, octets: &[u8]) -> Vec<u8> {
+        self.waiting.extend_from_slice(octets);
+        let mut said = Vec::new();
+        while self.step(&mut said) {}
+        said
+    }
+
+    fn step(&mut self, said: &mut Vec<u8>) -> bool {
+        match self.reading {
+            Reading::Lines => {
+                let Some(end) = memchr::memmem::find(&self.waiting, b"\r\n") else { return false };
+                let line: Vec<u8> = self.waiting.drain(..end.saturating_add(2)).take(end).collect();
+                said.extend_from_slice(self.answer(&line).as_bytes());
+            }
+            Reading::Data => {
+                let Some(end) = end_of_data(&self.waiting) else { return false };
+                let content: Vec<u8> = self.waiting.drain(..end.saturating_add(3)).take(end).collect();
+                self.open.content.extend_from_slice(&content);
+                self.arrive(said);
+            }
+            Reading::Chunk { left, last } => {
+                let here = left.min(self.waiting.len());
+                self.open.content.extend(self.waiting.drain(..here));
+                let left = left.saturating_sub(here);
+                self.reading = Reading::Chunk { left, last };
+                if left > 0 {
+                    return false;
+                }
+                self.reading = Reading::Lines;
+                if last { self.arrive(said) } else { said.extend_from_slice(b"250 2.0.0 chunk OK\r\n") }
+            }
+        }
+        true
+    }
+
+    fn arrive(&mut self, said: &mut Vec<u8>) {
+        self.reading = Reading::Lines;
+        self.messages.push(std::mem::take(&mut self.open));
+        said.extend_from_slice(format!("250 2.0.0 queued as {}\r\n", self.messages.len()).as_bytes());
+    }
+
+    fn answer(&mut self, line: &[u8]) -> String {
+        let words: Vec<&[u8]> = line.split(|octet| *octet == b' ').collect();
+        let verb = words.first().map(|verb| verb.to_ascii_uppercase()).unwrap_or_default();
+        let argument = line.get(verb.len().saturating_add(1)..).unwrap_or_default().to_vec();
+        match verb.as_slice() {
+            b"EHLO" => ehlo(&self.offer),
+            b"HELO" => "250 relay.example\r\n".into(),
+            b"MAIL" => {
+                self.open = Message { sender: argument, ..Message::default() };
+                "250 2.1.0 sender OK\r\n".into()
+            }
+            b"RCPT" => {
+                self.open.recipients.push(argument);
+                "250 2.1.5 recipient OK\r\n".into()
+            }
+            b"DATA" => {
+                self.reading = Reading::Data;
+                "354 go ahead\r\n".into()
+            }
+            b"BDAT" => {
+                let size = words.get(1).and_then(|size| std::str::from_utf8(size).ok()?.parse().ok());
+                self.reading = Reading::Chunk { left: size.unwrap_or_default(), last: words.len() > 2 };
+                String::new()
+            }
+            b"RSET" => {
+                self.open = Message::default();
+                "250 2.0.0 forgotten\r\n".into()
+            }
+            b"NOOP" => "250 2.0.0 fine\r\n".into(),
+            b"VRFY" => "252 2.5.0 try it\r\n".into(),
+            b"EXPN" => "250 2.1.5 a@example.com\r\n".into(),
+            b"HELP" => "214 2.0.0 none\r\n".into(),
+            b"ETRN" => "250 2.0.0 queue started\r\n".into(),
+            b"QUIT" => "221 2.0.0 bye\r\n".into(),
+            _ => "500 5.5.2 what?\r\n".into(),
+        }
+    }
+}
+
+/// Where the terminator's dot stands: at the very front, or behind CRLF.
+fn end_of_data(octets: &[u8]) -> Option<usize> {
+    if octets.starts_with(b".\r\n") {
+        return Some(0);
+    }
+    memchr::memmem::find(octets, b"\r\n.\r\n").map(|at| at.saturating_add(2))
+}
+
+fn ehlo(offer: &[String]) -> String {
+    let lines: Vec<&str> = ["relay.example"].into_iter().chain(offer.iter().map(String::as_str)).collect();
+    let last = lines.len().saturating_sub(1);
+    let line = |(at, text): (usize, &&str)| format!("250{}{text}\r\n", if at == last { ' ' } else { '-' });
+    lines.iter().enumerate().map(line).collect()
+}
+
+/// The offer that such a relay makes.
+pub(super) fn offer(keywords: &[String]) -> Offer {
+    match reply::read(ehlo(keywords).as_bytes()) {
+        Read::Reply { reply, .. } => Offer::of_ehlo(&reply, Moment::default()),
+        Read::Incomplete | Read::Broken(_) => Offer::of_helo(Moment::default()),
+    }
+}

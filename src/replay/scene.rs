@@ -1,0 +1,119 @@
+//! What a transcript says of the world before its first line.
+
+use crate::event::NoService;
+use crate::policy::Policy;
+use crate::session::{Connect, SessionId, Setting, Station, Waits, WhenDown};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+/// The world of one session.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// The client's address; its port is 50000.
+    pub client: IpAddr,
+    /// `connect`.
+    pub connect: Connect,
+    /// `when_down`.
+    pub when_down: WhenDown,
+    /// Whether the relay's offer is known from an earlier link.
+    pub learned: bool,
+    /// Whether the client is let in.
+    pub admission: Result<(), NoService>,
+    /// What the relay offers.
+    pub offer: Vec<String>,
+    /// How the relay behaves.
+    pub relay: RelayScene,
+}
+
+/// How the relay behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayScene {
+    /// It greets, takes hello, and answers everything politely.
+    Polite,
+    /// It greets and takes hello; from then on it says what the transcript says.
+    Scripted,
+    /// All it says stands in the transcript, greeting and reply to hello included.
+    Silent,
+    /// Nobody takes the connection.
+    Absent,
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        Self {
+            client: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)),
+            connect: Connect::default(),
+            when_down: WhenDown::default(),
+            learned: true,
+            admission: Ok(()),
+            offer: [
+                "PIPELINING",
+                "SIZE 26214400",
+                "8BITMIME",
+                "CHUNKING",
+                "SMTPUTF8",
+                "DSN",
+                "ENHANCEDSTATUSCODES",
+            ]
+            .map(String::from)
+            .into(),
+            relay: RelayScene::Polite,
+        }
+    }
+}
+
+impl Scene {
+    /// The setting of a session in this scene. The id is `00000000`, the gate's name `gate.example`.
+    pub fn setting(&self, policy: Arc<Policy>) -> Setting {
+        let station = Station {
+            name: "gate.example".into(),
+            listener: "mx".into(),
+            connect: self.connect,
+            when_down: self.when_down,
+            waits: Waits::default(),
+        };
+        Setting {
+            station: Arc::new(station),
+            policy,
+            client: SocketAddr::new(self.client, 50_000),
+            id: SessionId::from_bits(0),
+            learned: self.learned.then(|| Arc::new(super::polite::offer(&self.offer))),
+            admission: self.admission,
+        }
+    }
+
+    /// Reads one line of the head of a transcript: a key and its value.
+    pub(super) fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match (key, value) {
+            ("client", _) => self.client = value.parse().map_err(|_| format!("`{value}` is no address"))?,
+            ("connect", "accept") => self.connect = Connect::Accept,
+            ("connect", "hello") => self.connect = Connect::Hello,
+            ("connect", "transaction") => self.connect = Connect::Transaction,
+            ("connect", "recipient") => self.connect = Connect::Recipient,
+            ("when-down", "greet") => self.when_down = WhenDown::Greet,
+            ("when-down", "refuse") => self.when_down = WhenDown::Refuse,
+            ("learned", "no") => self.learned = false,
+            ("learned", "yes") => self.learned = true,
+            ("relay", "polite") => self.relay = RelayScene::Polite,
+            ("relay", "scripted") => self.relay = RelayScene::Scripted,
+            ("relay", "silent") => self.relay = RelayScene::Silent,
+            ("relay", "absent") => self.relay = RelayScene::Absent,
+            ("offer", _) => self.offer = value.split(',').map(|word| word.trim().to_owned()).collect(),
+            ("turned-away", _) => self.admission = Err(no_service(value)?),
+            _ => return Err(format!("`{key} {value}` says nothing that a scene knows")),
+        }
+        Ok(())
+    }
+}
+
+fn no_service(value: &str) -> Result<NoService, String> {
+    Ok(match value {
+        "draining" => NoService::Draining,
+        "sessions" => NoService::Sessions,
+        "sessions-of-peer" => NoService::SessionsOfPeer,
+        "memory" => NoService::Memory,
+        "descriptors" => NoService::Descriptors,
+        "relay-down" => NoService::RelayDown,
+        _ => return Err(format!("`{value}` is no reason to turn a client away")),
+    })
+}
