@@ -1,0 +1,3 @@
+//! The core, without sockets.
+
+mod transcripts;
