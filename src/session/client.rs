@@ -105,7 +105,7 @@ impl Session {
             }
             crate::policy::Weight::Observe => {
                 // Told once: when its time comes the line is judged like any other.
-                if self.line.is_none() {
+                if self.line.replace(now).is_none() {
                     self.observe(&refusal, None, rest, out);
                 }
                 0
