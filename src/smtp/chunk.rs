@@ -1,31 +1,184 @@
-//! Content counted by BDAT (RFC 3030).
+//! Content counted by BDAT (RFC 3030 2).
+//!
+//! The count alone says where a chunk ends, and no dot has a meaning. Lines must still end in CRLF, because
+//! what a relay stores it may one day send on with DATA.
+
 use super::mail_data::{LineEnds, Piece};
-/// Repairs line ends in chunks; state runs across the chunks of one message. No dots have a meaning here.
+use memchr::memchr3;
+
+/// Repairs line ends in chunks. Its state runs across the chunks of one message.
 #[derive(Clone, Debug, Default)]
 pub struct Repair {
     after_cr: bool,
 }
+
 /// What was found in a slice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Found {
+    /// A CR that no LF follows.
     pub bare_cr: bool,
+    /// A LF that follows no CR.
     pub bare_lf: bool,
+    /// A NUL.
     pub nul: bool,
 }
+
 impl Repair {
-    /// Passes one slice of a chunk; `binary` (BODY=BINARYMIME): content has no lines, everything is released as it is.
+    /// Passes one slice of a chunk, all of it but a CR at its very end. `binary` (BODY=BINARYMIME): content
+    /// has no lines, everything is released as it is.
+    ///
+    /// `LineEnds` makes no difference to what is released: a LF alone becomes CRLF, a CR alone a space.
+    /// Whether that is reported or refused is not decided here.
     pub fn pass<'a>(
         &mut self,
-        _input: &'a [u8],
+        input: &'a [u8],
         _ends: LineEnds,
-        _binary: bool,
-        _release: &mut impl FnMut(Piece<'a>),
+        binary: bool,
+        release: &mut impl FnMut(Piece<'a>),
     ) -> Found {
-        todo!()
+        let mut found = Found::default();
+        let mut rest = input;
+        if binary {
+            hand_out(rest, release);
+            return found;
+        }
+        while let Some(first) = rest.first() {
+            if std::mem::take(&mut self.after_cr) {
+                let whole = *first == b'\n';
+                found.bare_cr |= !whole;
+                release(Piece::Own(if whole { b"\r\n" } else { b" " }));
+                rest = rest.get(usize::from(whole)..).unwrap_or_default();
+                continue;
+            }
+            let odd = sound(rest, &mut found.nul);
+            let Some((content, after)) = rest.split_at_checked(odd) else { break };
+            hand_out(content, release);
+            rest = after;
+            match rest.split_first() {
+                Some((b'\r', after)) => {
+                    self.after_cr = true;
+                    rest = after;
+                }
+                Some((_, after)) => {
+                    found.bare_lf = true;
+                    release(Piece::Own(b"\r\n"));
+                    rest = after;
+                }
+                None => {}
+            }
+        }
+        found
     }
-    /// At the end of the last chunk: a held CR is bare; (Normalise) becomes a space.
+
+    /// At the end of the last chunk a CR still held back is bare, and goes out as a space.
     pub fn finish(&mut self, _ends: LineEnds) -> (Found, Option<&'static [u8]>) {
-        todo!()
+        let bare_cr = std::mem::take(&mut self.after_cr);
+        (Found { bare_cr, ..Found::default() }, bare_cr.then_some(b" "))
+    }
+}
+
+/// How many octets at the front need no repair: up to a CR that no LF follows here, or a LF that follows no
+/// CR.
+fn sound(input: &[u8], nul: &mut bool) -> usize {
+    let mut at = 0;
+    while let Some(rest) = input.get(at..) {
+        let Some(odd) = memchr3(b'\r', b'\n', 0, rest) else { return input.len() };
+        match rest.get(odd..) {
+            Some([0, ..]) => {
+                *nul = true;
+                at += odd + 1;
+            }
+            Some([b'\r', b'\n', ..]) => at += odd + 2,
+            _ => return at + odd,
+        }
+    }
+    input.len()
+}
+
+fn hand_out<'a>(content: &'a [u8], release: &mut impl FnMut(Piece<'a>)) {
+    if !content.is_empty() {
+        release(Piece::Content(content));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repaired(slices: &[&[u8]], binary: bool) -> (Vec<u8>, Found) {
+        let (mut repair, mut out, mut all) = (Repair::default(), Vec::new(), Found::default());
+        let mut note = |found: Found| {
+            all.bare_cr |= found.bare_cr;
+            all.bare_lf |= found.bare_lf;
+            all.nul |= found.nul;
+        };
+        for slice in slices {
+            note(repair.pass(slice, LineEnds::Normalise, binary, &mut |piece| match piece {
+                Piece::Content(octets) | Piece::Own(octets) => out.extend_from_slice(octets),
+            }));
+        }
+        let (found, held) = repair.finish(LineEnds::Normalise);
+        note(found);
+        out.extend_from_slice(held.unwrap_or_default());
+        (out, all)
+    }
+
+    /// The definition: CRLF stays, LF becomes CRLF, CR a space.
+    fn definition(input: &[u8]) -> (Vec<u8>, Found) {
+        let (mut out, mut found, mut rest) = (Vec::new(), Found::default(), input);
+        loop {
+            rest = match rest {
+                [] => return (out, found),
+                [b'\r', b'\n', rest @ ..] => {
+                    out.extend_from_slice(b"\r\n");
+                    rest
+                }
+                [b'\n', rest @ ..] => {
+                    found.bare_lf = true;
+                    out.extend_from_slice(b"\r\n");
+                    rest
+                }
+                [b'\r', rest @ ..] => {
+                    found.bare_cr = true;
+                    out.push(b' ');
+                    rest
+                }
+                [octet, rest @ ..] => {
+                    found.nul |= *octet == 0;
+                    out.push(*octet);
+                    rest
+                }
+            };
+        }
+    }
+
+    #[test]
+    fn every_short_chunk_is_repaired_as_defined_whole_and_in_two_pieces() {
+        const ALPHABET: &[u8] = b"\r\n.a\0";
+        for length in 0..=6_u32 {
+            for number in 0..5_usize.pow(length) {
+                let input: Vec<u8> =
+                    (0..length).map(|place| ALPHABET[number / 5_usize.pow(place) % 5]).collect();
+                let wanted = definition(&input);
+                for cut in 0..=input.len() {
+                    let (head, tail) = input.split_at(cut);
+                    assert_eq!(repaired(&[head, tail], false), wanted, "{}", input.escape_ascii());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_binary_chunk_passes_as_it_is() {
+        let input = b"\0\r\n\n\r.\r\n";
+        assert_eq!(repaired(&[input], true), (input.to_vec(), Found::default()));
+    }
+
+    #[test]
+    fn a_sound_chunk_is_one_piece() {
+        let mut pieces = Vec::new();
+        Repair::default()
+            .pass(b"a\r\nb\r\n.\r\n", LineEnds::Normalise, false, &mut |piece| pieces.push(piece));
+        assert_eq!(pieces, [Piece::Content(b"a\r\nb\r\n.\r\n")]);
     }
 }

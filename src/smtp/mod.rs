@@ -21,5 +21,6 @@ pub mod mail_data;
 pub mod parameter;
 pub mod path;
 pub mod reply;
+mod table;
 pub mod verb;
 pub mod violation;
