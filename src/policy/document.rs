@@ -16,7 +16,7 @@
 //! }
 //!
 //! let findings = Findings::new();
-//! let source = Source::new("gatepost.toml", "name = 'mx.example.com'\n[relay.exchange]\nbalance = 'spread'\nlinx = 80\n");
+//! let source = Source::new("gatepost.toml", "name = 'mx.example.com'\n[relay.exchange]\nbalance = 'spread'\nlink = 80\n");
 //! let document = Document::open(&source, &findings).unwrap();
 //! let top = document.section(&findings);
 //! let name = top.take::<String>("name").unwrap().value;
@@ -30,7 +30,7 @@
 //! drop(top);
 //! let found = findings.into_sorted();
 //! assert_eq!(found.len(), 1);
-//! assert_eq!(found[0].message, "unknown key `linx` in [relay.exchange]");
+//! assert_eq!(found[0].message, "unknown key `link` in [relay.exchange]");
 //! assert_eq!(found[0].help.as_deref(), Some("did you mean `links`?"));
 //! ```
 

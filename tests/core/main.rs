@@ -1,0 +1,2 @@
+//! The core: everything that needs no socket.
+mod policies;
