@@ -1,17 +1,308 @@
 //! Rule file to [`Policy`], or all errors at once.
-use super::Policy;
-use super::source::{Diagnostic, Reader};
+
+use super::field::Kind;
+use super::file::{ClientsTable, ExpectEntry, RuleFile, VerbEntry};
+use super::lists::Lists;
+use super::merge::{self, Merged};
+use super::opinion::Opinions;
+use super::source::{Diagnostic, Findings, Located, Place, Reader};
+use super::tree::{Table, Value};
+use super::verdict::Check;
+use super::{
+    Banner, Expectation, Networks, Policy, Relay, Replies, VerbRule, agreement, effective, limits, list,
+    suspicion,
+};
+use crate::smtp::line::HARD_CAP;
+use crate::smtp::reply::Reply;
+use crate::smtp::verb::Verb;
+use crate::smtp::violation::{Kind as ViolationKind, Response, Violation};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Where an expectation's client comes from if it does not say (RFC 5737).
+const SOMEBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
+
 /// What came of compiling.
 #[derive(Debug)]
-#[allow(missing_docs)]
 pub struct Compiled {
-    /// none if any diagnostic is an error
+    /// None if any diagnostic is an error.
     pub policy: Option<Policy>,
+    /// By file and line.
     pub diagnostics: Vec<Diagnostic>,
-    /// the merged profile, one line a value with its origin, for `check --effective`
+    /// The merged profile, one line a value with its origin, for `check --effective`.
     pub effective: String,
 }
-/// Compiles the rule file at `path`, reading it, its parent, fragments and lists through `read`. `base` is built in (also `inbound`).
-pub fn compile(_path: &str, _read: &mut Reader<'_>) -> Compiled {
-    todo!()
+
+/// Compiles the rule file at `path`, reading it, its parent, fragments and lists through `read`. The profiles `base`
+/// and `inbound` are built in; a file of that name in the same folder goes before them.
+pub fn compile(path: &str, read: &mut Reader<'_>) -> Compiled {
+    let findings = Findings::new();
+    let Some(merged) = merge::load(path, read, &findings) else {
+        return Compiled { policy: None, diagnostics: findings.into_sorted(), effective: String::new() };
+    };
+    let place = Place::new(&merged.source, 0..0);
+    let file = RuleFile::read(&merged.table, &place, &findings);
+    let lists = Lists::read(file.lists, read, &findings);
+    let compiler = Compiler { merged: &merged, file: &file, lists: &lists, findings: &findings };
+    let policy = compiler.policy();
+    let effective = effective::print(&merged);
+    drop(lists);
+    let policy = policy.filter(|_| !findings.has_errors());
+    Compiled { policy, diagnostics: findings.into_sorted(), effective }
+}
+
+/// What compiling looks at.
+pub(super) struct Compiler<'c> {
+    pub(super) merged: &'c Merged,
+    pub(super) file: &'c RuleFile<'c>,
+    pub(super) lists: &'c Lists<'c>,
+    pub(super) findings: &'c Findings,
+}
+
+impl Compiler<'_> {
+    /// All tables are compiled before any of them is missed, so that all errors are found.
+    fn policy(&self) -> Option<Policy> {
+        let verbs = self.verbs();
+        let parameters = self.parameters();
+        let offer = self.offer();
+        agreement::check(self, offer, &parameters);
+        let responses = self.responses();
+        let (allow, deny) = self.clients();
+        let relay = self.relay(allow.as_ref());
+        let lenient = self.lenient();
+        let Opinions { index, exemptions, ids } = Opinions::compile(self);
+        let expectations: Vec<_> =
+            self.file.expects.iter().filter_map(|entry| self.expectation(entry, &ids)).collect();
+        suspicion::check(self, &index, &expectations);
+        let (banner, footer) = (self.banner(), self.footer());
+        let file = self.file;
+        Some(Policy {
+            profile: file.profile.clone()?.value,
+            mode: file.mode?,
+            verbs,
+            parameters,
+            offer,
+            banner: banner?,
+            greeting_wait: file.greeting.wait?,
+            line_ends: file.line_ends.content?,
+            lenient,
+            limits: file.limits?,
+            responses,
+            replies: Replies { reference: file.replies.reference?, delay: file.replies.delay?, footer },
+            allow,
+            deny,
+            relay: relay?,
+            index,
+            exemptions,
+            origins: self.origins(),
+            expectations,
+            list_sizes: self.lists.sizes(),
+        })
+    }
+
+    fn verbs(&self) -> HashMap<Verb, VerbRule> {
+        let entries = self.file.verbs.iter();
+        entries
+            .filter_map(|entry| Some((agreement::verb(entry, self.findings)?, self.verb_rule(entry)?)))
+            .collect()
+    }
+
+    fn verb_rule(&self, entry: &VerbEntry) -> Option<VerbRule> {
+        if let Some(length) = &entry.max_length {
+            if !(6..=HARD_CAP).contains(&length.value) {
+                let message = format!("`max_length` lies between 6 and {HARD_CAP} octets, CRLF included");
+                self.findings.add(length.place.error(message));
+            } else if length.value < 512 {
+                let finding = length.place.warning("`max_length` is less than the 512 that the RFC asks for");
+                self.findings.add(finding.with_help("see RFC 5321 4.5.3.1.4; CRLF counts"));
+            }
+        }
+        let reply = match &entry.reply {
+            Some(text) => Some(self.reply(text)?),
+            None => None,
+        };
+        Some(VerbRule { max_length: entry.max_length.as_ref().map(|length| length.value), reply })
+    }
+
+    /// A reply as operators write it.
+    pub(super) fn reply(&self, text: &Located<String>) -> Option<Reply> {
+        let wrong = |reason: &str| {
+            let finding = text.place.error(format!("this is no reply: {reason}"));
+            finding.with_help(
+                "a code, an enhanced code of the same class, a text: \"550 5.7.1 Not accepted here\"",
+            )
+        };
+        self.findings.check(Reply::from_text(&text.value).map_err(wrong))
+    }
+
+    fn responses(&self) -> HashMap<Violation, Response> {
+        let conduct = || {
+            let all = Violation::ALL.iter().map(|violation| violation.facts());
+            all.filter(|facts| facts.kind == ViolationKind::Conduct).map(|facts| facts.name)
+        };
+        let read = |(name, response): &(Located<String>, Response)| {
+            let Some(violation) = Violation::from_name(&name.value) else {
+                let known = conduct().collect::<Vec<_>>();
+                let finding =
+                    super::document::unknown_word(&name.place, "violation", &name.value, known.into_iter());
+                self.findings.add(finding);
+                return None;
+            };
+            let why = match violation.facts().kind {
+                ViolationKind::Conduct => return Some((violation, *response)),
+                ViolationKind::Framing => {
+                    "is framing: two parsers would read two conversations, which is no opinion"
+                }
+                ViolationKind::Grammar => "is grammar: what cannot be parsed cannot be forwarded",
+                ViolationKind::Relay => {
+                    "is the relay's: a reply that cannot be understood cannot be handed on"
+                }
+            };
+            let finding = name.place.error(format!("`{}` {why}", name.value));
+            self.findings.add(finding.with_help("remove it; [violations] names conduct only"));
+            None
+        };
+        self.file.violations.iter().filter_map(read).collect()
+    }
+
+    fn networks(&self, written: Option<&Located<Vec<Located<String>>>>, used: &str) -> Networks {
+        Networks(
+            written.map(|texts| self.lists.gather(&texts.value, Kind::Address, used)).unwrap_or_default(),
+        )
+    }
+
+    fn clients(&self) -> (Option<Networks>, Networks) {
+        let ClientsTable { allow, deny } = &self.file.clients;
+        let deny = self.networks(deny.as_ref(), "clients.deny");
+        let Some(written) = allow else { return (None, deny) };
+        let allow = self.networks(Some(written), "clients.allow");
+        if allow.sets().all(super::NetworkSet::is_empty) {
+            let finding = written.place.error("`allow` names nobody, so nobody could connect");
+            self.findings.add(finding.with_help("leave it off to admit everybody"));
+        }
+        (Some(allow), deny)
+    }
+
+    fn lenient(&self) -> Networks {
+        let lenient = self.networks(self.file.line_ends.lenient.as_ref(), "line_ends.lenient");
+        if lenient.sets().any(super::NetworkSet::is_everybody)
+            && let Some(written) = &self.file.line_ends.lenient
+        {
+            let finding = written.place.error("`lenient` for everybody would let anyone smuggle mail");
+            self.findings.add(finding.with_help("name the networks of the devices that need it"));
+        }
+        lenient
+    }
+
+    fn relay(&self, allow: Option<&Networks>) -> Option<Relay> {
+        let table = &self.file.relay;
+        if !table.has_to {
+            let place = Place::new(&self.merged.source, 0..0);
+            let finding = table.place.as_ref().unwrap_or(&place).error("`to` is missing in [relay]");
+            self.findings.add(finding.with_help("say which domains are ours: to = \"@local_domains\""));
+        }
+        let always = list::List::build(Kind::Text, &table.always, self.findings)?;
+        let written = table.to.as_ref()?;
+        if let [only] = written.value.as_slice()
+            && only.value == "any"
+        {
+            let bounded = allow.is_some_and(|allow| !allow.sets().any(super::NetworkSet::is_everybody));
+            if !bounded {
+                let finding = written.place.error("`to = \"any\"` without [clients] allow is an open relay");
+                self.findings
+                    .add(finding.with_help("name the networks that may send anywhere in [clients] allow"));
+            }
+            return Some(Relay { to: None, always });
+        }
+        if let Some(any) = written.value.iter().find(|text| text.value == "any") {
+            self.findings.add(any.place.error("`any` stands alone, or not at all"));
+        }
+        if written.value.is_empty() {
+            self.findings.add(written.place.warning("`to` names no domain, so every recipient is refused"));
+        }
+        Some(Relay { to: Some(self.lists.gather(&written.value, Kind::Domain, "relay.to")), always })
+    }
+
+    fn banner(&self) -> Option<Banner> {
+        match &self.file.greeting.banner {
+            None => Some(Banner::Name),
+            Some(text) if text.value == "relay" => Some(Banner::Relay),
+            Some(text) => self.one_line(text, "banner").map(Banner::Text),
+        }
+    }
+
+    fn footer(&self) -> Option<String> {
+        self.file.replies.footer.as_ref().and_then(|text| self.one_line(text, "footer"))
+    }
+
+    /// A text that becomes part of a reply line.
+    fn one_line(&self, text: &Located<String>, key: &str) -> Option<String> {
+        let printable = text.value.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+        if text.value.trim().is_empty() || text.value.len() > 400 || !printable {
+            let message = format!("`{key}` is one line of at most 400 printable ASCII characters");
+            self.findings.add(text.place.error(message));
+            return None;
+        }
+        Some(text.value.clone())
+    }
+
+    fn expectation(&self, entry: &ExpectEntry, ids: &HashMap<String, Check>) -> Option<Expectation> {
+        if let Some(rule) = entry.rule.as_ref().filter(|rule| !ids.contains_key(&rule.value)) {
+            let known = ids.keys().map(String::as_str);
+            let near = super::nearest::nearest(&rule.value, known);
+            let message = format!("there is no check `{}`", rule.value.escape_debug());
+            self.findings.add(rule.place.error(message).with_nearest(near));
+        }
+        let dialogue = entry.dialogue.as_ref()?;
+        let uses = dialogue.value.contains("$each");
+        let dialogues = match &entry.each {
+            Some(each) if uses => {
+                each.value.iter().map(|value| dialogue.value.replace("$each", value)).collect()
+            }
+            Some(each) => {
+                self.findings.add(each.place.error("`each` is given, but the dialogue has no `$each`"));
+                return None;
+            }
+            None if uses => {
+                self.findings.add(dialogue.place.error("the dialogue has `$each`, but `each` is not given"));
+                return None;
+            }
+            None => vec![dialogue.value.clone()],
+        };
+        Some(Expectation {
+            name: entry.name.clone()?,
+            client: entry.client.unwrap_or(SOMEBODY),
+            dialogues,
+            rule: entry.rule.as_ref().map(|rule| rule.value.clone()),
+            origin: entry.place.to_string(),
+        })
+    }
+
+    /// Where the checks of the tables were written.
+    fn origins(&self) -> HashMap<Check, Place> {
+        let mut origins = HashMap::new();
+        for limit in limits::Limit::ALL {
+            origins.extend(self.written("limits", limit.name()).map(|place| (Check::Limit(*limit), place)));
+        }
+        for entry in &self.file.verbs {
+            let verb = Verb::from_wire(entry.name.value.as_bytes());
+            origins.insert(Check::Verb(verb), entry.name.place.clone());
+        }
+        for (name, _) in &self.file.violations {
+            let violation = Violation::from_name(&name.value);
+            origins.extend(violation.map(|violation| (Check::Violation(violation), name.place.clone())));
+        }
+        origins.extend(self.written("relay", "to").map(|place| (Check::Relay, place)));
+        let clients = self.written("clients", "allow").or_else(|| self.written("clients", "deny"));
+        origins.extend(clients.map(|place| (Check::Clients, place)));
+        origins
+    }
+
+    fn written(&self, table: &str, key: &str) -> Option<Place> {
+        let table: &Table = match &self.merged.table.get(table)?.node.value {
+            Value::Table(table) => table,
+            _ => return None,
+        };
+        table.get(key).map(|entry| entry.place.clone())
+    }
 }

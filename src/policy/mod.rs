@@ -1,172 +1,372 @@
 //! What the operator says: opinions as data; no connection, no I/O.
 //!
-//! Rule files are read into a spanned tree ([`source`], [`file`]), compiled ([`compile`]) into a [`Policy`], and asked by
-//! `session` one command at a time. A `Policy` is immutable.
+//! A rule file is read into a tree in which everything knows its place ([`tree`]), laid over its parent ([`merge`]),
+//! read key by key ([`document`], [`file`]) and compiled ([`compile`](mod@compile)) into a [`Policy`], which `session`
+//! asks one command at a time. A `Policy` is immutable.
 
+mod agreement;
 pub mod compile;
 pub mod condition;
-pub mod file;
+pub mod document;
+mod effective;
+mod field;
+mod file;
+mod fold;
 pub mod limits;
+mod list;
+mod lists;
+mod merge;
+pub mod nearest;
+pub mod network;
+mod opinion;
+mod pattern;
+pub mod quantity;
+mod rule;
 pub mod source;
+mod suspicion;
+pub mod tree;
 pub mod verdict;
+mod wildcard;
 
 use crate::smtp::extension::Extensions;
+use crate::smtp::parameter::Keyword;
+use crate::smtp::path::ForwardPath;
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
-use crate::smtp::violation::{Response, Violation};
+use crate::smtp::violation::{Kind, Response, Violation};
 use condition::{Point, Scene};
+use field::Seen;
 use limits::Limits;
+use list::List;
+use network::NetworkSet;
+use rule::{Exemptions, RuleIndex};
+use source::{Diagnostic, Place};
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
-use verdict::{Check, Refusal};
+use tree::Date;
+use verdict::{Action, Check, Refusal};
 
 /// Enforce, or only observe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Mode {
+    /// What is refused is refused.
     #[default]
     Enforce,
+    /// What would be refused is counted and passes.
     Monitor,
 }
 
 /// A rule file's meaning: compiled, complete, immutable.
 #[derive(Debug)]
-pub struct Policy {/* private fields; the helper decides */}
+pub struct Policy {
+    profile: String,
+    mode: Mode,
+    verbs: HashMap<Verb, VerbRule>,
+    parameters: HashSet<Keyword>,
+    offer: Extensions,
+    banner: Banner,
+    greeting_wait: Duration,
+    line_ends: LineEnds,
+    lenient: Networks,
+    limits: Limits,
+    responses: HashMap<Violation, Response>,
+    replies: Replies,
+    allow: Option<Networks>,
+    deny: Networks,
+    relay: Relay,
+    index: RuleIndex,
+    exemptions: Exemptions,
+    origins: HashMap<Check, Place>,
+    expectations: Vec<Expectation>,
+    list_sizes: Vec<(String, usize)>,
+}
+
+/// `[replies]`
+#[derive(Debug)]
+struct Replies {
+    reference: bool,
+    delay: bool,
+    footer: Option<String>,
+}
+
+/// `[relay]`
+#[derive(Debug)]
+struct Relay {
+    /// None is "any".
+    to: Option<Vec<Arc<List>>>,
+    always: List,
+}
+
+/// Networks written in one place: some by themselves, some as lists.
+#[derive(Clone, Debug, Default)]
+struct Networks(Vec<Arc<List>>);
+
+impl Networks {
+    fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|list| list.contains(&Seen::Address(address)))
+    }
+
+    fn sets(&self) -> impl Iterator<Item = &NetworkSet> {
+        self.0.iter().filter_map(|list| match &**list {
+            List::Networks(set) => Some(set),
+            _ => None,
+        })
+    }
+}
 
 /// `[verbs] NAME = { ... }`
 #[derive(Clone, Debug)]
-#[allow(missing_docs)]
 pub struct VerbRule {
     /// CRLF counts; none = 512 + what the offered extensions add.
     pub max_length: Option<usize>,
     /// Answered here with this, never forwarded.
     pub reply: Option<Reply>,
 }
+
 /// `[greeting] banner`
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Banner {
+    /// The gate's name and ESMTP.
     Name,
+    /// This text.
     Text(String),
+    /// The relay's own.
     Relay,
 }
+
 /// `[line_ends] content`
 pub use crate::smtp::mail_data::LineEnds;
 
 /// How weighty a finding is after mode, exemption and the file's own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// exempt or tolerated: as if nothing had been found
+    /// Exempt or tolerated: as if nothing had been found.
     Nothing,
-    /// logged and counted, nothing else (report, or monitor mode)
+    /// Logged and counted, nothing else (report, or monitor mode).
     Observe,
-    /// acted on
+    /// Acted on.
     Enforce,
 }
 
-#[allow(unused_variables)]
 impl Policy {
     /// `profile = "..."`
     pub fn profile(&self) -> &str {
-        todo!()
+        &self.profile
     }
+
     /// `mode`
     pub fn mode(&self) -> Mode {
-        todo!()
+        self.mode
     }
+
     /// None: absent, so refused. (In monitor mode the session forwards it all the same if it can parse it.)
     pub fn verb(&self, verb: Verb) -> Option<&VerbRule> {
-        todo!()
+        self.verbs.get(&verb)
     }
+
     /// `[extensions] offer`
     pub fn offer(&self) -> Extensions {
-        todo!()
+        self.offer
     }
+
     /// Whether `[verbs] MAIL/RCPT parameters` lists this keyword (BODY etc.).
-    pub fn permits_parameter(&self, keyword: crate::smtp::parameter::Keyword) -> bool {
-        todo!()
+    pub fn permits_parameter(&self, keyword: Keyword) -> bool {
+        self.parameters.contains(&keyword)
     }
+
     /// `[greeting] banner`
     pub fn banner(&self) -> &Banner {
-        todo!()
+        &self.banner
     }
+
     /// `[greeting] wait`
     pub fn greeting_wait(&self) -> Duration {
-        todo!()
+        self.greeting_wait
     }
+
     /// `[line_ends]` for this client (Lenient for its networks).
-    pub fn line_ends(&self, client: std::net::IpAddr) -> LineEnds {
-        todo!()
+    pub fn line_ends(&self, client: IpAddr) -> LineEnds {
+        if self.lenient.contains(client) { LineEnds::Lenient } else { self.line_ends }
     }
+
     /// `[limits]`
     pub fn limits(&self) -> &Limits {
-        todo!()
+        &self.limits
     }
+
     /// `[violations]`: what to do about this one (framing: always disconnect; grammar: always reject).
     pub fn response(&self, violation: Violation) -> Response {
-        todo!()
+        let facts = violation.facts();
+        match facts.kind {
+            Kind::Framing | Kind::Relay => Response::Disconnect,
+            Kind::Grammar => Response::Reject,
+            Kind::Conduct => self.responses.get(&violation).copied().unwrap_or(facts.response),
+        }
     }
+
     /// `[replies] reference`
     pub fn reference(&self) -> bool {
-        todo!()
+        self.replies.reference
     }
+
     /// `[replies] delay`
     pub fn delay(&self) -> bool {
-        todo!()
+        self.replies.delay
     }
+
     /// `[replies] footer`
     pub fn footer(&self) -> Option<&str> {
-        todo!()
+        self.replies.footer.as_deref()
     }
-    /// Weighs a built-in check: exemptions (`[[exempt]]`), then mode, then, for violations, `[violations]`.
+
+    /// Weighs a built-in check: exemptions (`[[exempt]]`), then the file's own word, then mode.
+    ///
+    /// Framing, grammar and impossible replies are no opinions: they weigh the same in every mode. `relay` is observed
+    /// in monitor mode; where `identity` is `"none"` the session must enforce it all the same, or monitoring would make
+    /// an open relay.
     pub fn weigh(&self, check: Check, scene: &Scene<'_>) -> Weight {
-        todo!()
+        if let Check::Violation(violation) = check
+            && violation.facts().kind != Kind::Conduct
+        {
+            return Weight::Enforce;
+        }
+        let word = match check {
+            Check::Violation(violation) => self.response(violation),
+            Check::Limit(limit) => self.limits.response(limit).unwrap_or(Response::Reject),
+            _ => Response::Reject,
+        };
+        let monitored = self.mode == Mode::Monitor
+            || self.index.rule(check).is_some_and(|rule| rule.mode == Mode::Monitor);
+        match word {
+            _ if self.is_exempt(check, scene) => Weight::Nothing,
+            Response::Tolerate => Weight::Nothing,
+            Response::Report => Weight::Observe,
+            Response::Reject | Response::Disconnect if monitored => Weight::Observe,
+            Response::Reject | Response::Disconnect => Weight::Enforce,
+        }
     }
-    /// `[clients]` at CONNECT, `[relay] to` at RCPT: the built-in tables that need no memory. A refusal to be weighed.
-    pub fn admits_client(&self, client: std::net::IpAddr) -> bool {
-        todo!()
+
+    fn is_exempt(&self, check: Check, scene: &Scene<'_>) -> bool {
+        // Compiling refuses exemptions from `relay` and from locked signatures, so none of them is found here.
+        self.exemptions.hold(check, scene)
     }
+
+    /// `[clients]`: whether this client may connect at all. A refusal is to be weighed as [`Check::Clients`].
+    pub fn admits_client(&self, client: IpAddr) -> bool {
+        self.allow.as_ref().is_none_or(|allow| allow.contains(client)) && !self.deny.contains(client)
+    }
+
     /// Whether `client` is named in `[clients] allow`.
-    pub fn names_client(&self, client: std::net::IpAddr) -> bool {
-        todo!()
+    pub fn names_client(&self, client: IpAddr) -> bool {
+        self.allow.as_ref().is_some_and(|allow| allow.contains(client))
     }
-    /// Whether a recipient is ours to relay to (`[relay] to`; local parts that route count as foreign; `<postmaster>` is ours).
-    pub fn relays_to(&self, path: &crate::smtp::path::ForwardPath<'_>) -> bool {
-        todo!()
+
+    /// Whether a recipient is ours to relay to (`[relay] to`; local parts that route count as foreign; `<postmaster>` is
+    /// ours).
+    pub fn relays_to(&self, path: &ForwardPath<'_>) -> bool {
+        match (path, &self.relay.to) {
+            (_, None) | (ForwardPath::Postmaster, _) => true,
+            (ForwardPath::Mailbox(mailbox), Some(lists)) => {
+                let domain = Seen::Domain(mailbox.host.octets());
+                !mailbox.routes() && lists.iter().any(|list| list.contains(&domain))
+            }
+        }
     }
+
     /// `[relay] always`: passes opinions (RFC 5321 4.5.1).
-    pub fn always(&self, path: &crate::smtp::path::ForwardPath<'_>) -> bool {
-        todo!()
+    pub fn always(&self, path: &ForwardPath<'_>) -> bool {
+        match path {
+            ForwardPath::Postmaster => true,
+            ForwardPath::Mailbox(mailbox) => {
+                self.relay.always.contains(&Seen::Text(mailbox.unquoted())) && self.relays_to(path)
+            }
+        }
     }
-    /// Signatures, then opinions (`[[rule]]` in file order, parent first), for this point. The first that is to be enforced is returned;
-    /// those only to be observed are told to `observed` (id by `check`). Exemptions are applied inside.
+
+    /// Signatures, then opinions (`[[rule]]` in file order, parent first), for this point. The first that is to be
+    /// enforced is returned; those only to be observed are told to `observed` (id by `check`). Exemptions are applied
+    /// inside, and so is [`Policy::always`] where the scene has a recipient.
     pub fn judge(
         &self,
         point: Point,
         scene: &Scene<'_>,
         observed: &mut dyn FnMut(Refusal),
     ) -> Option<Refusal> {
-        todo!()
+        let always = scene.rcpt.is_some_and(|path| self.always(&path));
+        for check in self.index.fitting(point, scene) {
+            if always && matches!(check, Check::Rule(_)) {
+                continue;
+            }
+            match (self.weigh(check, scene), self.refusal(check)) {
+                (Weight::Enforce, Some(refusal)) => return Some(refusal),
+                (Weight::Observe, Some(refusal)) => observed(refusal),
+                _ => {}
+            }
+        }
+        None
     }
+
+    fn refusal(&self, check: Check) -> Option<Refusal> {
+        if let Some(rule) = self.index.rule(check) {
+            return Some(Refusal {
+                check,
+                action: rule.action,
+                reply: rule.reply.clone(),
+                tarpit: rule.tarpit,
+                at_once: rule.at_once || !self.replies.delay,
+            });
+        }
+        let signature = self.index.signature(check)?;
+        let reply = signature.reply.clone();
+        Some(Refusal { check, action: Action::Reject, reply, tarpit: None, at_once: true })
+    }
+
     /// The id of a check as logs and `[[exempt]]` spell it.
     pub fn id(&self, check: Check) -> String {
-        todo!()
+        let rule = self.index.rule(check).map(|rule| &rule.id);
+        let written = rule.or_else(|| self.index.signature(check).map(|signature| &signature.id));
+        written.cloned().or_else(|| check.built_in_id()).unwrap_or_default()
     }
+
     /// Where a check was written: `rules/inbound.toml:52`, or `built in`.
     pub fn origin(&self, check: Check) -> String {
-        todo!()
+        let rule = self.index.rule(check).map(|rule| &rule.place);
+        let written = rule.or_else(|| self.index.signature(check).map(|signature| &signature.place));
+        written.or_else(|| self.origins.get(&check)).map_or_else(|| "built in".to_owned(), Place::to_string)
     }
+
     /// The `[[expect]]` dialogues.
     pub fn expectations(&self) -> &[Expectation] {
-        todo!()
+        &self.expectations
+    }
+
+    /// How many entries each named list has. (A reload in which a list shrinks by more than half is refused.)
+    pub fn list_sizes(&self) -> &[(String, usize)] {
+        &self.list_sizes
+    }
+
+    /// Warns of rules that are still in monitor mode behind their `until`. The core has no clock: the caller says what
+    /// day it is.
+    pub fn warn_expired(&self, today: Date) -> Vec<Diagnostic> {
+        let rules = self.index.rules().iter().filter(|rule| rule.mode == Mode::Monitor);
+        let expired = rules.filter_map(|rule| {
+            let (until, place) = rule.until.as_ref().filter(|(until, _)| *until < today)?;
+            let message = format!("rule `{}` was to be monitored until {until}, and still is", rule.id);
+            Some(place.warning(message).with_help("decide: enforce it, give it more time, or delete it"))
+        });
+        expired.collect()
     }
 }
 
 /// One `[[expect]]`.
 #[derive(Clone, Debug)]
-#[allow(missing_docs)]
 pub struct Expectation {
+    /// What it says.
     pub name: String,
-    pub client: std::net::IpAddr,
+    /// From where the client comes.
+    pub client: IpAddr,
     /// One dialogue for each value of `each`, `$each` replaced (one, if there is no `each`).
     pub dialogues: Vec<String>,
     /// Who decided.

@@ -1,50 +1,108 @@
 //! What a policy decides.
+
+use super::limits::Limit;
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
-use crate::smtp::violation::Violation;
+use crate::smtp::violation::{Kind, Violation};
 use std::time::Duration;
 
-/// Who decided: every check has an id (`limits.recipients`, `verbs.NOOP`, `violations.early_talker`, `relay`, a rule's own).
+/// Who decided: every check has an id (`limits.recipients`, `verbs.NOOP`, `violations.early_talker`, `relay`, a rule's
+/// own).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum Check {
-    /// `framing.NAME`, `grammar.NAME`, `violations.NAME` by kind
+    /// `framing.NAME`, `grammar.NAME`, `violations.NAME` or `reply.NAME`, by kind.
     Violation(Violation),
     /// `verbs.NAME`
     Verb(Verb),
     /// `limits.NAME`
-    Limit(super::limits::Limit),
+    Limit(Limit),
     /// `clients`
     Clients,
     /// `relay`
     Relay,
-    /// place in the policy's list of signatures
+    /// Place in the policy's list of signatures.
     Signature(u32),
-    /// place in the policy's list of rules
+    /// Place in the policy's list of rules.
     Rule(u32),
 }
+
+impl Check {
+    /// Every check that is not written by the operator.
+    pub fn built_in() -> impl Iterator<Item = Check> {
+        let limits = Limit::ALL.iter().copied().map(Check::Limit);
+        let verbs = Verb::ALL.iter().copied().map(Check::Verb);
+        let violations = Violation::ALL.iter().copied().map(Check::Violation);
+        [Check::Relay, Check::Clients].into_iter().chain(limits).chain(verbs).chain(violations)
+    }
+
+    /// The id of a check that is not written by the operator.
+    pub fn built_in_id(self) -> Option<String> {
+        Some(match self {
+            Check::Violation(violation) => {
+                let facts = violation.facts();
+                let table = match facts.kind {
+                    Kind::Framing => "framing",
+                    Kind::Grammar => "grammar",
+                    Kind::Conduct => "violations",
+                    Kind::Relay => "reply",
+                };
+                format!("{table}.{}", facts.name)
+            }
+            Check::Verb(verb) => format!("verbs.{}", verb.facts().name),
+            Check::Limit(limit) => format!("limits.{}", limit.name()),
+            Check::Clients => "clients".to_owned(),
+            Check::Relay => "relay".to_owned(),
+            Check::Signature(_) | Check::Rule(_) => return None,
+        })
+    }
+
+    /// Why an exemption may not name it, if so.
+    pub fn never_exempt(self) -> Option<&'static str> {
+        match self {
+            Check::Relay => Some("an exemption from `relay` would make an open relay"),
+            Check::Violation(violation) => match violation.facts().kind {
+                Kind::Framing => Some("framing is no opinion: two parsers would read two conversations"),
+                Kind::Grammar => {
+                    Some("what cannot be parsed cannot be forwarded, so there is nothing to exempt")
+                }
+                Kind::Relay => Some("a reply that cannot be understood cannot be handed on"),
+                Kind::Conduct => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// What to do about it, beyond the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Action {
+    /// The session goes on.
     Reject,
+    /// The session ends.
     Disconnect,
 }
+
 /// A refusal: who, what, and with which words.
 #[derive(Clone, Debug)]
-#[allow(missing_docs)]
 pub struct Refusal {
+    /// Who decided.
     pub check: Check,
+    /// Whether the session goes on.
     pub action: Action,
+    /// What the client hears.
     pub reply: Reply,
+    /// How long it waits for it.
     pub tarpit: Option<Duration>,
-    /// An opinion formed at EHLO or MAIL waits for the first RCPT unless this is set (`at = "once"`), or `[replies] delay = false`.
+    /// An opinion formed at EHLO or MAIL waits for the first RCPT unless this is set (`at = "once"`), or `[replies]
+    /// delay = false`. It is set for signatures, which are no opinions.
     pub at_once: bool,
 }
+
 /// The judgement of one command.
 #[derive(Clone, Debug)]
-#[allow(missing_docs)]
 pub enum Verdict {
+    /// It goes to the relay.
     Forward,
+    /// It does not.
     Refuse(Refusal),
 }

@@ -1,3 +1,4 @@
 //! The core, without sockets.
 
+mod policies;
 mod transcripts;

@@ -1,0 +1,163 @@
+//! `[verbs]` and `[extensions]`, and whether they agree: what is offered must be usable, or clients that believe the
+//! offer lose mail.
+
+use super::compile::Compiler;
+use super::document::{not_yet, unknown_word};
+use super::file::VerbEntry;
+use super::source::{Diagnostic, Findings, Located};
+use crate::smtp::extension::{Extension, Extensions, Giver};
+use crate::smtp::parameter::{Keyword, Parameter};
+use crate::smtp::verb::{Grammar, Verb};
+use std::collections::HashSet;
+
+/// Verbs of later versions.
+const LATER_VERBS: &[Verb] = &[Verb::StartTls, Verb::Auth, Verb::Atrn];
+/// Extensions of later versions.
+const LATER_EXTENSIONS: &[Extension] = &[Extension::StartTls, Extension::Auth, Extension::Atrn];
+
+/// The verb that an entry of `[verbs]` names, if it may be named.
+pub(super) fn verb(entry: &VerbEntry, findings: &Findings) -> Option<Verb> {
+    findings.check(named_verb(&entry.name)).filter(|verb| may_be_listed(*verb, entry, findings))
+}
+
+/// A verb by its name, as operators write it.
+pub(super) fn named_verb(name: &Located<String>) -> Result<Verb, Diagnostic> {
+    let known = || Verb::ALL.iter().map(|verb| verb.facts().name).filter(|name| !name.is_empty());
+    match Verb::from_wire(name.value.as_bytes()) {
+        Verb::Unknown => {
+            Err(unknown_word(&name.place, "verb", &name.value, known().collect::<Vec<_>>().into_iter()))
+        }
+        verb if verb.facts().name != name.value => {
+            let finding = name.place.error(format!("verbs are written in capitals: `{}`", verb.facts().name));
+            Err(finding)
+        }
+        verb => Ok(verb),
+    }
+}
+
+fn may_be_listed(verb: Verb, entry: &VerbEntry, findings: &Findings) -> bool {
+    let (facts, place) = (verb.facts(), &entry.name.place);
+    if LATER_VERBS.contains(&verb) {
+        findings.add(not_yet(place, &format!("the verb `{}`", facts.name)));
+    } else if let Some(reason) = facts.never {
+        findings.add(place.error(format!("`{}` can never be permitted: {reason}", facts.name)));
+    } else if facts.grammar == Grammar::Opaque {
+        let message = format!("`{}` can never be permitted: its grammar is not known here", facts.name);
+        findings.add(place.error(message).with_help("what cannot be parsed cannot be judged"));
+    } else {
+        return true;
+    }
+    false
+}
+
+/// The parameter that a keyword alone stands for.
+fn parameter(keyword: Keyword) -> Parameter<'static> {
+    Parameter { keyword: Some(keyword), name: keyword.name().as_bytes(), value: None }
+}
+
+impl Compiler<'_> {
+    /// `[extensions] offer`
+    pub(super) fn offer(&self) -> Extensions {
+        let read = |written: &Located<String>| self.findings.check(extension(written));
+        self.file.offer.iter().filter_map(read).collect()
+    }
+
+    /// The parameters that `[verbs]` lists, of whichever verb.
+    pub(super) fn parameters(&self) -> HashSet<Keyword> {
+        let of_entry = |entry: &VerbEntry| {
+            let verb = Verb::from_wire(entry.name.value.as_bytes());
+            let read = |written: &Located<String>| self.findings.check(keyword(written, verb));
+            entry.parameters.iter().filter_map(read).collect::<Vec<_>>()
+        };
+        self.file.verbs.iter().flat_map(of_entry).collect()
+    }
+
+    fn place_of_offer(&self, extension: Extension) -> Option<&Located<String>> {
+        let keyword = extension.facts().keyword;
+        self.file.offer.iter().find(|written| written.value == keyword)
+    }
+}
+
+fn extension(written: &Located<String>) -> Result<Extension, Diagnostic> {
+    let known = || Extension::ALL.iter().map(|extension| extension.facts().keyword);
+    let extension = Extension::from_keyword(written.value.as_bytes())
+        .ok_or_else(|| unknown_word(&written.place, "extension", &written.value, known()))?;
+    let keyword = extension.facts().keyword;
+    if LATER_EXTENSIONS.contains(&extension) {
+        return Err(not_yet(&written.place, &format!("the extension `{keyword}`")));
+    }
+    if let Giver::Nobody(reason) = extension.facts().giver {
+        return Err(written.place.error(format!("`{keyword}` is never offered: {reason}")));
+    }
+    if keyword != written.value {
+        return Err(written.place.error(format!("extensions are written in capitals: `{keyword}`")));
+    }
+    Ok(extension)
+}
+
+fn keyword(written: &Located<String>, verb: Verb) -> Result<Keyword, Diagnostic> {
+    let of_verb =
+        || Keyword::ALL.iter().filter(move |keyword| keyword.verb() == verb).map(|keyword| keyword.name());
+    let what = format!("parameter of {}", verb.facts().name);
+    match Keyword::from_wire(written.value.as_bytes()) {
+        Some(keyword) if keyword.verb() != verb => {
+            let message = format!("`{}` is a parameter of {}", keyword.name(), keyword.verb().facts().name);
+            Err(written.place.error(message))
+        }
+        Some(Keyword::Auth) => Err(not_yet(&written.place, "the parameter `AUTH`")),
+        Some(keyword) => Ok(keyword),
+        None => Err(unknown_word(&written.place, &what, &written.value, of_verb())),
+    }
+}
+
+/// Whether verbs, extensions and parameters agree.
+pub(super) fn check(compiler: &Compiler<'_>, offer: Extensions, parameters: &HashSet<Keyword>) {
+    for extension in offer.iter() {
+        let Some(written) = compiler.place_of_offer(extension) else { continue };
+        offered(compiler, extension, offer, written);
+        let missing = |keyword: &&Keyword| needs(**keyword, extension) && !parameters.contains(keyword);
+        for keyword in Keyword::ALL.iter().filter(missing) {
+            let verb = keyword.verb().facts().name;
+            let message = format!("`{}` is offered, but its parameter is refused", written.value);
+            let help = format!("add \"{}\" to the parameters of {verb} in [verbs]", keyword.name());
+            compiler.findings.add(written.place.error(message).with_help(help));
+        }
+    }
+    for written in compiler.file.verbs.iter().flat_map(|entry| &entry.parameters) {
+        let Some(keyword) = Keyword::from_wire(written.value.as_bytes()) else { continue };
+        let usable =
+            Extension::ALL.iter().any(|extension| needs(keyword, *extension) && offer.contains(*extension));
+        if !usable && keyword != Keyword::Auth {
+            let wanted = parameter(keyword).needs().map_or("", |extension| extension.facts().keyword);
+            let message = format!("`{}` is listed, but its extension is not offered", keyword.name());
+            let help = format!("add \"{wanted}\" to [extensions] offer, or remove the parameter");
+            compiler.findings.add(written.place.warning(message).with_help(help));
+        }
+    }
+}
+
+/// Whether an extension brings a parameter. BODY belongs to two.
+fn needs(keyword: Keyword, extension: Extension) -> bool {
+    parameter(keyword).needs() == Some(extension)
+        || (keyword == Keyword::Body && extension == Extension::BinaryMime)
+}
+
+fn offered(compiler: &Compiler<'_>, extension: Extension, offer: Extensions, written: &Located<String>) {
+    let listed = |verb: Verb| compiler.file.verbs.iter().any(|entry| entry.name.value == verb.facts().name);
+    let facts = extension.facts();
+    for verb in facts.verbs.iter().filter(|verb| !listed(**verb)) {
+        let name = verb.facts().name;
+        let finding =
+            written.place.error(format!("`{}` is offered, but {name} is not in [verbs]", written.value));
+        compiler
+            .findings
+            .add(finding.with_help(format!("add `{name} = {{}}` to [verbs], or do not offer it")));
+    }
+    if let Some(other) = facts.needs.filter(|other| !offer.contains(*other)) {
+        let keyword = other.facts().keyword;
+        let finding = written.place.error(format!("`{}` is offered without `{keyword}`", written.value));
+        compiler
+            .findings
+            .add(finding.with_help(format!("{} demands it; add \"{keyword}\" to offer", facts.section)));
+    }
+}
