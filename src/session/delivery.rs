@@ -87,7 +87,7 @@ impl Session {
         }
         match self.phase.content().and_then(|content| content.fault.clone()) {
             None if last => self.exchange.say(now, Own::LastChunk, out),
-            None => self.answer(&Reply::owned(250, (2, 0, 0), format!("{size} octets received")), out),
+            None => self.answer(&Reply::own(Code::OK, 0, 0, format!("{size} octets received").into()), out),
             Some(fault) => {
                 self.refuse_message(now, fault, out);
                 if !last {
@@ -233,8 +233,7 @@ impl Session {
 
 /// A refusal by a limit, in the words of the violation.
 fn limit(key: Limit, fault: Violation) -> Refusal {
-    let facts = fault.facts();
-    refusal(Check::Limit(key), Action::Reject, Reply::new(facts.code.get(), facts.enhanced, facts.text))
+    refusal(Check::Limit(key), Action::Reject, Reply::to_violation(fault))
 }
 
 fn outcome(code: Code, refused: Outcome) -> Outcome {

@@ -134,9 +134,8 @@ impl Session {
 
 /// A refusal by a violation, in the words of its row.
 pub(super) fn violation(violation: Violation, response: Response) -> Refusal {
-    let facts = violation.facts();
     let action = if response == Response::Disconnect { Action::Disconnect } else { Action::Reject };
-    let reply = Reply::new(facts.code.get(), facts.enhanced, facts.text);
+    let reply = Reply::to_violation(violation);
     Refusal { check: Check::Violation(violation), action, reply, tarpit: None, at_once: true }
 }
 
@@ -185,8 +184,7 @@ impl Judge<'_> {
         if rule.is_some_and(|rule| rule.reply.is_some()) {
             return Ok(());
         }
-        let facts = Violation::VerbNotPermitted.facts();
-        let words = Reply::new(facts.code.get(), facts.enhanced, facts.text);
+        let words = Reply::to_violation(Violation::VerbNotPermitted);
         let refused = refusal(Check::Verb(verb), Action::Reject, words);
         if !CARRIED.contains(&verb) {
             return Err(refused);
@@ -223,8 +221,7 @@ impl Judge<'_> {
                     return self.break_rule(Violation::EightBitReversePath);
                 }
                 if declared.size.is_some_and(|size| size > announced.size) {
-                    let facts = Violation::MessageTooBig.facts();
-                    let words = Reply::new(facts.code.get(), facts.enhanced, facts.text);
+                    let words = Reply::to_violation(Violation::MessageTooBig);
                     return self.find(refusal(Check::Limit(Limit::MessageSize), Action::Reject, words));
                 }
                 Ok(())

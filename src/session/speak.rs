@@ -159,13 +159,17 @@ impl Session {
         }
         let hold = refusal.tarpit.filter(|_| !disconnects).map(|tarpit| now + tarpit);
         let (enhanced, policy) = (self.speaks_enhanced(), std::sync::Arc::clone(&self.setting.policy));
-        let reference = format!("(ref {})", self.setting.id);
-        let suffix: Vec<&str> =
-            policy.reference().then_some(reference.as_str()).into_iter().chain(policy.footer()).collect();
+        let reference = self.reference();
+        let suffix = [&*reference, policy.footer().unwrap_or_default()];
         self.exchange.reply(hold, |octets| refusal.reply.encode(enhanced, &suffix, octets), out);
         if disconnects {
             self.end(now, Ending::Refused, out);
         }
+    }
+
+    /// What a caller reads to a support desk; empty where the rules do not want it.
+    fn reference(&self) -> String {
+        if self.setting.policy.reference() { format!("(ref {})", self.setting.id) } else { String::new() }
     }
 
     /// Counts an error of the client's; the one too many becomes 421 (RFC 5321 7.8 against 3.8).
@@ -233,9 +237,8 @@ impl Session {
     pub(super) fn disconnect(&mut self, now: Moment, reply: &Reply, ending: Ending, out: &mut Output) {
         self.exchange.clear();
         let enhanced = self.speaks_enhanced();
-        let reference = format!("(ref {})", self.setting.id);
-        let suffix: &[&str] = if self.setting.policy.reference() { &[&reference] } else { &[] };
-        out.to_client(|octets| reply.encode(enhanced, suffix, octets));
+        let reference = self.reference();
+        out.to_client(|octets| reply.encode(enhanced, &[&reference], octets));
         out.tell(Event::Reply { code: reply.code, origin: Origin::Gate });
         self.end(now, ending, out);
     }

@@ -41,6 +41,27 @@ impl Code {
         }
     }
 
+    /// 214: help.
+    pub const HELP: Code = Code(214);
+    /// 220: ready.
+    pub const READY: Code = Code(220);
+    /// 221: closing, as asked.
+    pub const BYE: Code = Code(221);
+    /// 250: done.
+    pub const OK: Code = Code(250);
+    /// 252: cannot verify, but will try.
+    pub const UNVERIFIED: Code = Code(252);
+    /// 421: closing, come back.
+    pub const CLOSING: Code = Code(421);
+    /// 451: not done, for a reason on our side.
+    pub const NOT_NOW: Code = Code(451);
+    /// 452: not done, for want of room.
+    pub const NO_ROOM: Code = Code(452);
+    /// 550: not done, for good.
+    pub const DENIED: Code = Code(550);
+    /// 554: no service.
+    pub const NO_SERVICE: Code = Code(554);
+
     /// The number.
     pub const fn get(self) -> u16 {
         self.0
@@ -222,6 +243,16 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// In our own words; the class of the enhanced code is the code's (RFC 3463 2).
+    pub const fn own(code: Code, subject: u16, detail: u16, text: Cow<'static, str>) -> Reply {
+        let class = match code.class() {
+            Class::Positive | Class::Intermediate => 2,
+            Class::Transient => 4,
+            Class::Permanent => 5,
+        };
+        Reply { code, enhanced: Some(Enhanced(class, subject, detail)), text }
+    }
+
     /// What the table says to a violation.
     pub fn to_violation(violation: Violation) -> Reply {
         let facts = violation.facts();

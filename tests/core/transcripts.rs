@@ -34,7 +34,8 @@ pub fn policy(rules: &str) -> Result<Arc<Policy>, String> {
 
 fn play(path: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let transcript = Transcript::read(&text, Scene::default()).map_err(|difference| difference.to_string())?;
+    let transcript =
+        Transcript::read(&text, Scene::default()).map_err(|difference| difference.to_string())?;
     let policy = policy(&transcript.rules)?;
     let cuts = [Cuts::Whole, Cuts::Octets].into_iter().chain((1..=5).map(Cuts::Random));
     for cut in cuts {
