@@ -197,7 +197,7 @@ impl Player {
                     self.client_heard.extend_from_slice(Output::octets(scratch, input, &what));
                 }
                 Action::Send { to: Side::Relay, what } => {
-                    self.relay_hears(Output::octets(scratch, input, &what))
+                    self.relay_hears(Output::octets(scratch, input, &what));
                 }
                 Action::OpenLink => self.open_link(),
                 Action::CloseLink => {

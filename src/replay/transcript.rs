@@ -86,9 +86,9 @@ impl Transcript {
 
     fn read_line(&mut self, number: usize, line: &str) -> Result<(), String> {
         let line = line.trim_start();
-        let (lane, rest) = line.split_at_checked(2).unwrap_or((line, ""));
-        let rest = rest.strip_prefix(' ').unwrap_or(rest);
-        let step = match lane {
+        let (mark, behind) = line.split_at_checked(2).unwrap_or((line, ""));
+        let rest = behind.strip_prefix(' ').unwrap_or(behind);
+        let step = match mark {
             "" => return Ok(()),
             "% " | "%" => {
                 let words = line.get(1..).unwrap_or_default().trim();
@@ -100,7 +100,7 @@ impl Transcript {
                 self.rules.push('\n');
                 return Ok(());
             }
-            _ if lane.starts_with('#') => return Ok(()),
+            _ if line.starts_with('#') => return Ok(()),
             "C>" => return self.client_says(number, rest),
             "R>" => Step::RelaySays(said(rest)?),
             "C<" => Step::ClientHears(Pattern::read(rest)?),
@@ -108,7 +108,7 @@ impl Transcript {
             "R<" => Step::RelayHears(Pattern::read(rest)?),
             "!!" => Step::Verdict(rest.to_owned()),
             "==" => Step::Happens(rest.to_owned()),
-            _ => return Err(format!("`{lane}` is no lane")),
+            _ => return Err(format!("`{mark}` is no lane")),
         };
         self.steps.push((number, step));
         Ok(())

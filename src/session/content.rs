@@ -81,8 +81,9 @@ impl Content {
         matches!(self.transfer, Transfer::Chunks { chunk: Some(_), .. })
     }
 
-    /// The next octets are a chunk of this size.
-    pub(super) fn begin_chunk(&mut self, size: u64, last: bool) {
+    /// The next octets are a chunk of this size; the client has its time anew.
+    pub(super) fn begin_chunk(&mut self, size: u64, last: bool, budget: Budget) {
+        self.budget = budget;
         if let Transfer::Chunks { chunk, .. } = &mut self.transfer {
             *chunk = Some(Chunk { size, last, left: size });
         }
@@ -103,15 +104,15 @@ impl Content {
         // Under "reject" what is released never reaches an end, but the relay sees no bare CR or LF all the same.
         let ends = if self.ends == LineEnds::Lenient { LineEnds::Lenient } else { LineEnds::Normalise };
         let rest = input.get(at..).unwrap_or_default();
-        let scanned = scanner.scan(rest, ends, &mut |piece| {
+        let scan = scanner.scan(rest, ends, &mut |piece| {
             meter.follow(octets(piece), true);
             if sound {
-                Exchange::content(input, Cleared::released(piece), out);
+                Exchange::content(input, &Cleared::released(piece), out);
             }
         });
-        self.budget.earn(now, scanned.taken);
-        self.find(scanned.bare_cr || scanned.bare_lf, scanned.nul);
-        (scanned.taken, scanned.ended)
+        self.budget.earn(now, scan.taken);
+        self.find(scan.bare_cr || scan.bare_lf, scan.nul);
+        (scan.taken, scan.ended)
     }
 
     /// Reads of the chunk at `at` in `input` what is there. Gives the octets taken and the chunk, if it is complete.
@@ -138,14 +139,16 @@ impl Content {
             meter.follow(octets(piece), false);
             if sound {
                 size += octets(piece).len();
-                Exchange::content(input, Cleared::released(piece), out);
+                Exchange::content(input, &Cleared::released(piece), out);
             }
         };
         let mut found = repair.pass(slice, ends, *binary, &mut release);
         if complete.is_some_and(|chunk| chunk.last) && !*binary {
             let (last, held) = repair.finish(ends);
             found.bare_cr |= last.bare_cr;
-            held.into_iter().for_each(|octets| release(Piece::Own(octets)));
+            if let Some(octets) = held {
+                release(Piece::Own(octets));
+            }
         }
         exchange.chunk(now, mark, size, out);
         if complete.is_some() {
@@ -178,9 +181,7 @@ impl Content {
     }
 }
 
-fn octets<'p>(piece: Piece<'p>) -> &'p [u8] {
-    match piece {
-        Piece::Content(slice) => slice,
-        Piece::Own(slice) => slice,
-    }
+fn octets(piece: Piece<'_>) -> &[u8] {
+    let (Piece::Content(slice) | Piece::Own(slice)) = piece;
+    slice
 }

@@ -1,6 +1,6 @@
 //! What becomes of content: judged on its way, ended by Gatepost's own word alone, answered by the relay's.
 
-use super::clock::{Budget, Moment};
+use super::clock::Moment;
 use super::content::{Content, Fault};
 use super::exchange::{Action as Do, Own, Words};
 use super::judge::{refusal, violation};
@@ -19,9 +19,7 @@ use crate::smtp::violation::{Response, Violation};
 impl Session {
     /// The relay said 354: what comes is mail data.
     pub(super) fn begin_mail_data(&mut self, now: Moment) {
-        let limits = self.setting.policy.limits();
-        let budget = Budget::new(limits.data_wait, limits.data_rate, now);
-        let ends = self.setting.policy.line_ends(self.setting.client.ip());
+        let (ends, budget) = (self.line_ends(), self.new_budget(now));
         if let Phase::Introduced(_, stage) = &mut self.phase {
             *stage = match std::mem::replace(stage, Stage::Idle) {
                 Stage::Mail(transaction) => Stage::Data(transaction, Box::new(Content::data(ends, budget))),

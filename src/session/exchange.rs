@@ -148,14 +148,6 @@ impl Exchange {
             && self.waiting.iter().all(|awaited| matches!(awaited, Awaited::Relay(Asked::Chunk)))
     }
 
-    /// Recipients that the relay has not answered yet.
-    pub(super) fn recipients(&self) -> usize {
-        self.waiting
-            .iter()
-            .filter(|awaited| matches!(awaited, Awaited::Relay(Asked::Command(Verb::Rcpt))))
-            .count()
-    }
-
     /// Until when a reply is made to wait, if the next one is.
     pub(super) fn held_until(&self) -> Option<Moment> {
         match self.waiting.front() {
@@ -206,7 +198,7 @@ impl Exchange {
     }
 
     /// Sends released content behind `DATA`.
-    pub(super) fn content(input: &[u8], piece: Cleared<Piece<'_>>, out: &mut Output) {
+    pub(super) fn content(input: &[u8], piece: &Cleared<Piece<'_>>, out: &mut Output) {
         out.pass(input, piece.0);
     }
 
@@ -242,7 +234,7 @@ impl Exchange {
     /// Says a reply of our own to the client, in its turn.
     pub(super) fn reply(&mut self, hold: Option<Moment>, write: impl FnOnce(&mut Vec<u8>), out: &mut Output) {
         if self.waiting.is_empty() && hold.is_none() {
-            return out.to_client(write);
+            return out.say_to_client(write);
         }
         let mut octets = Vec::new();
         write(&mut octets);
@@ -261,9 +253,9 @@ impl Exchange {
     pub(super) fn flush(&mut self, now: Moment, out: &mut Output) -> Option<(u64, bool)> {
         loop {
             match self.waiting.front() {
-                Some(Awaited::Own(octets)) => out.to_client(|to| to.extend_from_slice(octets)),
+                Some(Awaited::Own(octets)) => out.say_to_client(|to| to.extend_from_slice(octets)),
                 Some(Awaited::Held(until, octets)) if *until <= now => {
-                    out.to_client(|to| to.extend_from_slice(octets));
+                    out.say_to_client(|to| to.extend_from_slice(octets));
                 }
                 Some(&Awaited::ChunkEnd { size, last }) => {
                     self.waiting.pop_front();

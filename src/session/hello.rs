@@ -15,7 +15,7 @@ pub(crate) struct Hello {
     /// What it was offered; nothing after HELO.
     pub(crate) announced: Announced,
     /// An opinion that waits for the first recipient.
-    pub(crate) held: Option<Refusal>,
+    pub(crate) held: Option<Box<Refusal>>,
 }
 
 impl Hello {
@@ -23,7 +23,7 @@ impl Hello {
     pub(crate) fn new(verb: Verb, name: Host<'_>, announced: Announced, held: Option<Refusal>) -> Self {
         let line = [verb.facts().name.as_bytes(), b" ", name.octets()].concat().into();
         let announced = if verb == Verb::Helo { announced.bare() } else { announced };
-        Self { line, announced, held }
+        Self { line, announced, held: held.map(Box::new) }
     }
 
     /// The same hello with what it is offered now that the relay has answered.

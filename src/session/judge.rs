@@ -298,17 +298,17 @@ impl Judge<'_> {
             };
         };
         let held = [
-            session.held.as_ref(),
-            session.phase.hello().and_then(|hello| hello.held.as_ref()),
-            session.phase.transaction().and_then(|mail| mail.held.as_ref()),
+            session.held.as_deref(),
+            session.phase.hello().and_then(|hello| hello.held.as_deref()),
+            session.phase.transaction().and_then(|mail| mail.held.as_deref()),
         ];
         // RFC 5321 4.5.1: postmaster hears no opinions.
         let opinion = |refusal: &Refusal| matches!(refusal.check, Check::Rule(_));
         let spared = policy.always(path);
-        let first = found.iter().filter(|refusal| !opinion(refusal)).cloned().next();
+        let first = found.iter().find(|refusal| !opinion(refusal)).cloned();
         let refused = first.or_else(|| {
-            let opinions = held.into_iter().flatten().chain(found.iter());
-            (!spared).then(|| opinions.cloned().next()).flatten()
+            let mut opinions = held.into_iter().flatten().chain(found.iter());
+            (!spared).then(|| opinions.next().cloned()).flatten()
         });
         refused.map_or(Ok(None), Err)
     }

@@ -16,10 +16,12 @@
 //! | `offer`, `hello` | what the relay offers, what the client was offered |
 //! | `transaction`, `content` | a message on its way |
 //! | `judge` | what the policy says of a command |
-//! | `client`, `relay` | what follows from a command, from a reply |
+//! | `client`, `act` | what follows from the client's octets, from a command that nothing refused |
+//! | `relay` | what follows from a reply |
 //! | `delivery` | what becomes of content |
 //! | `speak` | answers, refusals, the last word |
 
+mod act;
 mod client;
 mod clock;
 mod content;
@@ -82,7 +84,7 @@ pub struct Session {
     link: Link,
     exchange: Exchange,
     /// An opinion of CONNECT that waits for the first recipient.
-    held: Option<Refusal>,
+    held: Option<Box<Refusal>>,
     /// Since when it is the client's turn, and since when its line is incomplete.
     turn: Moment,
     line: Option<Moment>,

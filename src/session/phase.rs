@@ -49,7 +49,8 @@ pub(super) enum Place {
 }
 
 impl Place {
-    pub(super) const ALL: [Self; 6] =
+    #[cfg(test)]
+    const ALL: [Self; 6] =
         [Self::Greeted, Self::Idle, Self::Mail, Self::Recipients, Self::Chunks, Self::Spoiled];
 
     /// Which verb may come here, judged as if the relay accepts what is in flight.

@@ -14,6 +14,9 @@ use crate::smtp::verb::Verb;
 /// The reply by which a relay says that it goes away (RFC 5321 3.8).
 const GOING_AWAY: u16 = 421;
 
+/// The reply that opens mail data (RFC 5321 4.3.2).
+const GO_AHEAD: u16 = 354;
+
 impl Session {
     pub(super) fn hear_relay(&mut self, now: Moment, input: &[u8], out: &mut Output) -> usize {
         let mut taken: usize = 0;
@@ -97,7 +100,7 @@ impl Session {
                 self.greet(now, Some(text), out);
             }
             Progress::Open(offer, hello) => {
-                self.learn(&offer, out);
+                out.act(super::Action::Learn(offer.clone()));
                 out.tell(Event::Link(LinkChange::Opened));
                 self.link = Link::Open { offer, hello };
             }
@@ -111,9 +114,8 @@ impl Session {
     /// By class alone: a receiver of replies acts on the first digit of a code it does not know (RFC 5321 4.2).
     fn possible(&self, heard: &Heard<'_>) -> bool {
         match (self.exchange.asked(), heard.code.class()) {
-            (Some(Asked::Command(Verb::Data)), Class::Positive) => false,
-            (Some(Asked::Command(Verb::Data)), Class::Intermediate) => heard.code.get() == 354,
-            (_, Class::Intermediate) => false,
+            (Some(Asked::Command(Verb::Data)), Class::Intermediate) => heard.code.get() == GO_AHEAD,
+            (Some(Asked::Command(Verb::Data)), Class::Positive) | (_, Class::Intermediate) => false,
             _ => true,
         }
     }
@@ -139,7 +141,7 @@ impl Session {
             Verb::Rset if positive => self.abandon(out),
             _ => {}
         }
-        self.pass_on(&words, out);
+        Self::pass_on(&words, out);
     }
 
     fn recipient_answered(&mut self, words: &Words, out: &mut Output) {
@@ -161,9 +163,9 @@ impl Session {
     }
 
     /// The relay's words go straight to the client: it is the turn of the command that they answer.
-    fn pass_on(&mut self, words: &Words, out: &mut Output) {
+    fn pass_on(words: &Words, out: &mut Output) {
         if let Words::Relay(octets) = words {
-            out.to_client(|to| to.extend_from_slice(octets));
+            out.say_to_client(|to| to.extend_from_slice(octets));
             if let Some(code) = words.code() {
                 out.tell(Event::Reply { code, origin: crate::event::Origin::Relay });
             }
@@ -178,13 +180,13 @@ impl Session {
         out: &mut Output,
     ) {
         if heard.code.class() != Class::Positive {
-            return self.pass_on(&Words::of(heard), out);
+            return Self::pass_on(&Words::of(heard), out);
         }
         let offer = match hello.verb() {
             Verb::Helo => super::Offer::of_helo(now),
             _ => super::Offer::of_ehlo(heard, now),
         };
-        self.learn(&offer, out);
+        out.act(super::Action::Learn(offer.clone()));
         let spoken = super::link::spoken(hello.verb(), hello.name());
         self.link = Link::Open { offer, hello: spoken };
         self.abandon(out);

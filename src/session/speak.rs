@@ -4,7 +4,6 @@ use super::clock::Moment;
 use super::exchange::{Action as Do, Own, Words};
 use super::judge::refusal;
 use super::link::{Link, Step};
-use super::offer::Offer;
 use super::phase::{Phase, Stage};
 use super::{Connect, Output, Session, replies};
 use crate::event::{Decision, Ending, Event, Excerpt, Force, NoService, Origin, Summary};
@@ -60,7 +59,7 @@ impl Session {
         }
         let mut found = found?;
         if policy.delay() && !found.at_once && found.action == Action::Reject {
-            self.held = Some(found);
+            self.held = Some(Box::new(found));
             return None;
         }
         // In place of a greeting there is nothing to go on with (RFC 5321 3.1).
@@ -72,7 +71,7 @@ impl Session {
     pub(super) fn greet(&mut self, now: Moment, relay: Option<&[u8]>, out: &mut Output) {
         let policy = &self.setting.policy;
         let name = &self.setting.station.name;
-        out.to_client(|octets| {
+        out.say_to_client(|octets| {
             octets.extend_from_slice(b"220 ");
             match (policy.banner(), relay) {
                 (Banner::Relay, Some(text)) => {
@@ -82,12 +81,12 @@ impl Session {
                 }
                 (Banner::Text(text), _) => octets.extend_from_slice(text.as_bytes()),
                 (Banner::Name | Banner::Relay, _) => {
-                    octets.extend_from_slice(format!("{name} ESMTP").as_bytes())
+                    octets.extend_from_slice(format!("{name} ESMTP").as_bytes());
                 }
             }
             octets.extend_from_slice(b"\r\n");
         });
-        self.told(220, out);
+        out.tell(Event::Reply { code: Code::READY, origin: Origin::Gate });
         self.turn = now;
         self.phase = Phase::Greeted;
     }
@@ -121,12 +120,6 @@ impl Session {
                     out.tell(Event::Reply { code, origin: Origin::Relay });
                 }
             }
-        }
-    }
-
-    pub(super) fn told(&self, code: u16, out: &mut Output) {
-        if let Some(code) = Code::new(code) {
-            out.tell(Event::Reply { code, origin: Origin::Gate });
         }
     }
 
@@ -238,7 +231,7 @@ impl Session {
         self.exchange.clear();
         let enhanced = self.speaks_enhanced();
         let reference = self.reference();
-        out.to_client(|octets| reply.encode(enhanced, &[&reference], octets));
+        out.say_to_client(|octets| reply.encode(enhanced, &[&reference], octets));
         out.tell(Event::Reply { code: reply.code, origin: Origin::Gate });
         self.end(now, ending, out);
     }
@@ -271,10 +264,5 @@ impl Session {
             recipients: tally.recipients,
             octets: tally.octets,
         })));
-    }
-
-    /// What the relay offers is remembered for sessions to come.
-    pub(super) fn learn(&self, offer: &Offer, out: &mut Output) {
-        out.act(Do::Learn(offer.clone()));
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Transaction {
     /// Recipients that the relay accepted.
     pub(crate) accepted: u32,
     /// An opinion that waits for the first recipient.
-    pub(crate) held: Option<Refusal>,
+    pub(crate) held: Option<Box<Refusal>>,
 }
 
 /// Where a mail transaction stands at the relay.
@@ -44,7 +44,7 @@ impl Transaction {
         // A command with a fault does not come here; its line would be empty and refused as such.
         let _ = command.encode(|_| true, &mut line);
         line.truncate(line.len().saturating_sub(2));
-        Self { line: line.into(), declared, standing, asked: 0, accepted: 0, held }
+        Self { line: line.into(), declared, standing, asked: 0, accepted: 0, held: held.map(Box::new) }
     }
 
     /// The MAIL command.

@@ -87,7 +87,7 @@ impl Output {
     }
 
     /// Sends what `write` appends to the client. (The relay hears only what [`Cleared`](super::Cleared) says.)
-    pub(in crate::session) fn to_client(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(in crate::session) fn say_to_client(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         self.write(Side::Client, write);
     }
 

@@ -1,0 +1,341 @@
+//! What follows from a command that nothing refused.
+
+use super::clock::Moment;
+use super::content::Content;
+use super::exchange::{Action as Do, Asked, Cleared, Own, Words};
+use super::hello::Hello;
+use super::link::{self, Link, Step};
+use super::offer::Announced;
+use super::phase::{Phase, Stage};
+use super::transaction::{Standing, Transaction};
+use super::{Connect, Output, Session, WhenDown, replies};
+use crate::event::{Ending, Event, Fate, LinkFailure, Origin, Outcome};
+use crate::policy::verdict::{Refusal, Verdict};
+use crate::smtp::command::{self, Argument, Command};
+use crate::smtp::extension::Extension;
+use crate::smtp::parameter::{Body, Parameter};
+use crate::smtp::path::Host;
+use crate::smtp::reply::{Code, Reply};
+use crate::smtp::verb::Verb;
+
+/// Whether a command was dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Yes: its line is taken.
+    Taken(Fate),
+    /// Not yet: it is shown again when what it waits for has come.
+    Waits,
+}
+
+/// What the link says to a command that needs it.
+enum Need {
+    Ready,
+    Waits,
+    Failed(LinkFailure, Words),
+}
+
+impl Session {
+    /// Carries out a command that nothing refused.
+    pub(super) fn act(
+        &mut self,
+        now: Moment,
+        command: &Command<'_>,
+        cleared: &Cleared<&Command<'_>>,
+        held: Option<Refusal>,
+        out: &mut Output,
+    ) -> Turn {
+        if let Some(reply) = self.setting.policy.verb(command.verb).and_then(|rule| rule.reply.clone()) {
+            self.answer(&reply, out);
+            return Turn::Taken(Fate::Answered);
+        }
+        match (&command.argument, command.verb) {
+            (Ok(Argument::Hello(name)), verb) => self.hello(now, verb, *name, cleared, held, out),
+            (Ok(Argument::Mail { .. }), _) => self.mail(now, command, cleared, held, out),
+            (Ok(Argument::Rcpt { .. }), _) => self.rcpt(now, cleared, out),
+            (Ok(Argument::Chunk { size, last }), _) => self.bdat(now, *size, *last, out),
+            (_, Verb::Quit) => self.quit(now, out),
+            (_, Verb::Rset) => self.rset(now, cleared, out),
+            (_, Verb::Noop) if !matches!(self.link, Link::Open { .. }) => {
+                self.answered(&replies::NOTHING_DONE, out)
+            }
+            (_, Verb::Help) if !matches!(self.link, Link::Open { .. }) => self.answered(&replies::HELP, out),
+            (_, Verb::Vrfy) if self.phase.hello().is_none() => self.answered(&replies::CANNOT_VERIFY, out),
+            (_, verb) => self.forward(now, verb, cleared, out),
+        }
+    }
+
+    fn answered(&mut self, reply: &Reply, out: &mut Output) -> Turn {
+        self.answer(reply, out);
+        Turn::Taken(Fate::Answered)
+    }
+
+    /// Anything that only the relay can answer.
+    fn forward(
+        &mut self,
+        now: Moment,
+        verb: Verb,
+        cleared: &Cleared<&Command<'_>>,
+        out: &mut Output,
+    ) -> Turn {
+        match self.need_link(now, None, out) {
+            Need::Waits => return Turn::Waits,
+            Need::Failed(why, words) => return self.without_link(now, why, &words, verb, out),
+            Need::Ready => {}
+        }
+        let offered = self.offer().extensions;
+        let keep =
+            |parameter: &Parameter<'_>| parameter.needs().is_some_and(|needed| offered.contains(needed));
+        self.exchange.forward(now, cleared, keep, Asked::Command(verb), out);
+        Turn::Taken(Fate::Forwarded)
+    }
+
+    /// Asks for the link. Its hello is the client's own.
+    fn need_link(&mut self, now: Moment, hello: Option<Box<[u8]>>, out: &mut Output) -> Need {
+        let hello = hello.unwrap_or_else(|| match self.phase.hello() {
+            Some(hello) => link::spoken(hello.verb(), hello.name()),
+            None => link::spoken(Verb::Ehlo, self.setting.station.name.as_bytes()),
+        });
+        let by = now + self.setting.station.waits.open;
+        match std::mem::replace(&mut self.link, Link::Closed) {
+            open @ Link::Open { .. } => {
+                self.link = open;
+                Need::Ready
+            }
+            opening @ Link::Opening { .. } => {
+                self.link = opening;
+                Need::Waits
+            }
+            Link::Failed(why, words) => Need::Failed(why, words),
+            Link::Greeted => {
+                let step = if hello.starts_with(b"HELO") { Step::Helo(hello) } else { Step::Ehlo(hello) };
+                self.say_hello(now, step, by, out);
+                Need::Waits
+            }
+            Link::Closed => {
+                out.act(Do::OpenLink);
+                self.link = Link::Opening { step: Step::Connecting(Some(hello)), by };
+                Need::Waits
+            }
+        }
+    }
+
+    /// Says hello on the link.
+    pub(super) fn say_hello(&mut self, now: Moment, step: Step, by: Moment, out: &mut Output) {
+        match &step {
+            Step::Ehlo(hello) => self.exchange.say(now, Own::Ehlo(link::name(hello)), out),
+            Step::Helo(hello) => self.exchange.say(now, Own::Helo(link::name(hello)), out),
+            Step::Connecting(_) | Step::Greeting(_) => {}
+        }
+        self.link = Link::Opening { step, by };
+    }
+
+    /// A command that cannot have the link it needs hears why.
+    fn without_link(
+        &mut self,
+        now: Moment,
+        why: LinkFailure,
+        words: &Words,
+        verb: Verb,
+        out: &mut Output,
+    ) -> Turn {
+        if matches!(verb, Verb::Ehlo | Verb::Helo) {
+            match words {
+                Words::Relay(_) if why == LinkFailure::Refused => self.say(words, out),
+                _ => self.disconnect(now, &replies::NO_RELAY, Ending::RelayLost, out),
+            }
+            return Turn::Taken(Fate::Refused);
+        }
+        if verb == Verb::Rcpt {
+            let outcome =
+                if why == LinkFailure::Refused { Outcome::RefusedByRelay } else { Outcome::Deferred };
+            out.tell(Event::Recipient(outcome));
+        }
+        self.say(words, out);
+        Turn::Taken(Fate::Refused)
+    }
+
+    fn hello(
+        &mut self,
+        now: Moment,
+        verb: Verb,
+        name: Host<'_>,
+        cleared: &Cleared<&Command<'_>>,
+        held: Option<Refusal>,
+        out: &mut Output,
+    ) -> Turn {
+        let spoken = link::spoken(verb, name.octets());
+        let eager = matches!(self.setting.station.connect, Connect::Accept | Connect::Hello);
+        let learned = self.setting.learned.is_some() && !eager;
+        if let Link::Open { hello, .. } = &self.link
+            && *hello != spoken
+        {
+            let announced = Announced::of(&self.setting.policy, &self.offer());
+            let hello = Hello::new(verb, name, announced, held);
+            self.exchange.forward(now, cleared, |_| false, Asked::Hello(Box::new(hello)), out);
+            return Turn::Taken(Fate::Forwarded);
+        }
+        if !learned {
+            match self.need_link(now, Some(spoken), out) {
+                Need::Waits => return Turn::Waits,
+                Need::Failed(why, words) => {
+                    let greets =
+                        self.setting.station.when_down == WhenDown::Greet && why != LinkFailure::Refused;
+                    if !greets {
+                        return self.without_link(now, why, &words, verb, out);
+                    }
+                }
+                Need::Ready => {}
+            }
+        }
+        self.forget_transaction(now, out);
+        let announced = Announced::of(&self.setting.policy, &self.offer());
+        self.introduce(Hello::new(verb, name, announced, held), out);
+        Turn::Taken(Fate::Answered)
+    }
+
+    /// A hello is accepted: everything before it is forgotten (RFC 5321 4.1.4).
+    pub(super) fn introduce(&mut self, hello: Hello, out: &mut Output) {
+        let (name, offer) = (&self.setting.station.name, self.offer());
+        let (announced, verb) = (hello.announced, hello.verb());
+        self.exchange.reply(
+            None,
+            |octets| match verb {
+                Verb::Helo => octets.extend_from_slice(format!("250 {name}\r\n").as_bytes()),
+                _ => announced.encode(name, &offer, octets),
+            },
+            out,
+        );
+        out.tell(Event::Reply { code: Code::OK, origin: Origin::Gate });
+        self.phase = Phase::Introduced(hello, Stage::Idle);
+    }
+
+    /// The relay is told to forget a mail transaction that it has.
+    fn forget_transaction(&mut self, now: Moment, out: &mut Output) {
+        let there = self.phase.transaction().is_some_and(|mail| matches!(mail.standing, Standing::There));
+        if there && matches!(self.link, Link::Open { .. }) {
+            self.exchange.say(now, Own::Reset, out);
+        }
+        self.abandon(out);
+    }
+
+    fn mail(
+        &mut self,
+        now: Moment,
+        command: &Command<'_>,
+        cleared: &Cleared<&Command<'_>>,
+        held: Option<Refusal>,
+        out: &mut Output,
+    ) -> Turn {
+        let Ok(Argument::Mail { parameters, .. }) = &command.argument else { return Turn::Waits };
+        let declared = command::declared(parameters);
+        let late =
+            self.setting.station.connect == Connect::Recipient && !matches!(self.link, Link::Open { .. });
+        if late {
+            let transaction = Transaction::new(command, declared, Standing::Here, held);
+            self.phase.turn(Stage::Mail(transaction));
+            self.begun();
+            self.answer(&replies::SENDER_OK, out);
+            return Turn::Taken(Fate::Answered);
+        }
+        let turn = self.forward(now, Verb::Mail, cleared, out);
+        if turn == Turn::Taken(Fate::Forwarded) {
+            let transaction = Transaction::new(command, declared, Standing::There, held);
+            self.phase.turn(Stage::Mail(transaction));
+            self.begun();
+        }
+        turn
+    }
+
+    fn begun(&mut self) {
+        self.tally.transactions = self.tally.transactions.saturating_add(1);
+    }
+
+    fn rcpt(&mut self, now: Moment, cleared: &Cleared<&Command<'_>>, out: &mut Output) -> Turn {
+        if let Some(Transaction { standing: Standing::Refused(words), .. }) = self.phase.transaction() {
+            let words = words.clone();
+            self.tally.refused_recipients = self.tally.refused_recipients.saturating_add(1);
+            out.tell(Event::Recipient(Outcome::RefusedByRelay));
+            self.say(&words, out);
+            return Turn::Taken(Fate::Refused);
+        }
+        match self.need_link(now, None, out) {
+            Need::Waits => return Turn::Waits,
+            Need::Failed(why, words) => return self.without_link(now, why, &words, Verb::Rcpt, out),
+            Need::Ready => {}
+        }
+        if let Some(turn) = self.late_mail(now, out) {
+            return turn;
+        }
+        let turn = self.forward(now, Verb::Rcpt, cleared, out);
+        if let (Turn::Taken(_), Some(mail)) = (turn, self.phase.transaction_mut()) {
+            mail.asked = mail.asked.saturating_add(1);
+        }
+        turn
+    }
+
+    /// Tells the relay of a MAIL that was answered here. Gives a turn if the recipient has to wait or cannot go on.
+    fn late_mail(&mut self, now: Moment, out: &mut Output) -> Option<Turn> {
+        let offered = self.offer().extensions;
+        let Self { phase, exchange, .. } = self;
+        let transaction = phase.transaction_mut().filter(|mail| matches!(mail.standing, Standing::Here))?;
+        let mail = transaction.command();
+        let gone = |parameter: &Parameter<'_>| {
+            parameter.needs().is_none_or(|needed| needed != Extension::Size && !offered.contains(needed))
+        };
+        let changed =
+            matches!(&mail.argument, Ok(Argument::Mail { parameters, .. }) if parameters.iter().any(gone));
+        // It was judged when it came, and nothing but its place has changed since.
+        if !changed && let Ok(cleared) = Cleared::judged(&mail, Verdict::Forward) {
+            let keep =
+                |parameter: &Parameter<'_>| parameter.needs().is_some_and(|needed| offered.contains(needed));
+            exchange.forward(now, &cleared, keep, Asked::LateMail, out);
+        }
+        drop(mail);
+        if changed {
+            // What was offered from memory is gone: the retry meets the new offer.
+            out.tell(Event::Recipient(Outcome::Deferred));
+            self.answer(&replies::RELAY_CHANGED, out);
+            self.abandon(out);
+            self.phase = Phase::Parting;
+            return Some(Turn::Taken(Fate::Refused));
+        }
+        transaction.standing = Standing::There;
+        (!self.pipelines()).then_some(Turn::Waits)
+    }
+
+    fn rset(&mut self, now: Moment, cleared: &Cleared<&Command<'_>>, out: &mut Output) -> Turn {
+        let there = self.phase.transaction().is_some_and(|mail| matches!(mail.standing, Standing::There));
+        if there && matches!(self.link, Link::Open { .. }) {
+            return self.forward(now, Verb::Rset, cleared, out);
+        }
+        self.abandon(out);
+        self.answered(&replies::RESET, out)
+    }
+
+    fn quit(&mut self, now: Moment, out: &mut Output) -> Turn {
+        self.answer(&replies::BYE, out);
+        self.end(now, Ending::Quit, out);
+        Turn::Taken(Fate::Answered)
+    }
+
+    fn bdat(&mut self, now: Moment, size: u64, last: bool, out: &mut Output) -> Turn {
+        let (ends, budget) = (self.line_ends(), self.new_budget(now));
+        if let Phase::Introduced(_, stage) = &mut self.phase {
+            *stage = match std::mem::replace(stage, Stage::Idle) {
+                Stage::Mail(transaction) => {
+                    let binary = transaction.declared.body == Body::BinaryMime;
+                    Stage::Chunks(transaction, Box::new(Content::chunks(ends, binary, budget)))
+                }
+                other => other,
+            };
+        }
+        if let Some(content) = self.phase.content_mut() {
+            content.begin_chunk(size, last, budget);
+        }
+        if size == 0 {
+            // No octet will come to end it.
+            self.chunk(now, &[], 0, out);
+        }
+        Turn::Taken(Fate::Forwarded)
+    }
+}
