@@ -13,6 +13,7 @@ use crate::policy::condition::{MailScene, Point};
 use crate::policy::limits::Limit;
 use crate::policy::verdict::{Action, Check, Refusal};
 use crate::smtp::command::{self, Argument};
+use crate::smtp::parameter::Body;
 use crate::smtp::reply::{Class, Code, Reply};
 use crate::smtp::violation::{Response, Violation};
 
@@ -162,12 +163,16 @@ impl Session {
                 findings.push((violation(fault, Response::Report), Response::Report));
             }
             let declared = self.phase.transaction().map(|mail| mail.declared).unwrap_or_default();
-            let undeclared = declared.body == crate::smtp::parameter::Body::SevenBit && !declared.smtputf8;
-            if undeclared && (seen.eight_bit_body || seen.eight_bit_header) {
-                let fault = Violation::EightBitContentUndeclared;
+            let body = seen.eight_bit_body && declared.body == Body::SevenBit;
+            let header = seen.eight_bit_header && !declared.smtputf8;
+            let undeclared = [
+                body.then_some(Violation::EightBitContentUndeclared),
+                header.then_some(Violation::EightBitHeaderUndeclared),
+            ];
+            findings.extend(undeclared.into_iter().flatten().map(|fault| {
                 let response = self.setting.policy.response(fault);
-                findings.push((violation(fault, response), response));
-            }
+                (violation(fault, response), response)
+            }));
         }
         findings
     }

@@ -180,7 +180,7 @@ table! {
         TlsInPlaintext = framing("tls_in_plaintext", "RFC 3207 4", 500, Enhanced(5, 5, 2),
             "TLS starts with STARTTLS here",
             "a TLS handshake where plain SMTP is spoken");
-        BareLineEndInContent = framing("bare_line_end_in_content", "RFC 5321 4.1.1.4", 554, Enhanced(5, 6, 0),
+        BareLineEndInContent = framing("bare_line_end_in_content", "RFC 5321 4.1.1.4", 550, Enhanced(5, 6, 0),
             "Lines of a message must end with CR LF, and with nothing else",
             "a CR or LF that stands alone in the content of a message");
 
