@@ -82,7 +82,7 @@ impl Session {
             Need::Failed(why, words) => return self.without_link(now, why, &words, verb, out),
             Need::Ready => {}
         }
-        let offered = self.offer().extensions;
+        let offered = self.offered();
         let keep =
             |parameter: &Parameter<'_>| parameter.needs().is_some_and(|needed| offered.contains(needed));
         self.exchange.forward(now, cleared, keep, Asked::Command(verb), out);
@@ -275,7 +275,7 @@ impl Session {
 
     /// Tells the relay of a MAIL that was answered here. Gives a turn if the recipient has to wait or cannot go on.
     fn late_mail(&mut self, now: Moment, out: &mut Output) -> Option<Turn> {
-        let offered = self.offer().extensions;
+        let offered = self.offered();
         let Self { phase, exchange, .. } = self;
         let transaction = phase.transaction_mut().filter(|mail| matches!(mail.standing, Standing::Here))?;
         let mail = transaction.command();

@@ -2,7 +2,7 @@
 
 use super::clock::Moment;
 use super::content::{Content, Fault};
-use super::exchange::{Action as Do, Own, Words};
+use super::exchange::{Action as Do, Own};
 use super::judge::{refusal, violation};
 use super::link::Link;
 use super::phase::{Phase, Stage};
@@ -14,7 +14,7 @@ use crate::policy::limits::Limit;
 use crate::policy::verdict::{Action, Check, Refusal};
 use crate::smtp::command::{self, Argument};
 use crate::smtp::parameter::Body;
-use crate::smtp::reply::{Class, Code, Reply};
+use crate::smtp::reply::{Class, Code, Heard, Reply};
 use crate::smtp::violation::{Response, Violation};
 
 impl Session {
@@ -198,14 +198,14 @@ impl Session {
     }
 
     /// The relay answered the end of a message.
-    pub(super) fn message_answered(&mut self, now: Moment, words: &Words, code: Code, out: &mut Output) {
-        let outcome = match code.class() {
+    pub(super) fn message_answered(&mut self, now: Moment, heard: &Heard<'_>, out: &mut Output) {
+        let outcome = match heard.code.class() {
             Class::Positive => Outcome::Accepted,
-            _ => outcome(code, Outcome::RefusedByRelay),
+            _ => outcome(heard.code, Outcome::RefusedByRelay),
         };
-        self.transferred(outcome, Some(code), out);
+        self.transferred(outcome, Some(heard.code), out);
         self.phase.turn(Stage::Idle);
-        self.say(words, out);
+        Self::pass(heard, out);
         if outcome == Outcome::Accepted {
             self.tally.messages = self.tally.messages.saturating_add(1);
             (self.tally.errors, self.tally.refused_recipients, self.tally.trivial) = (0, 0, 0);

@@ -123,6 +123,14 @@ impl Session {
         }
     }
 
+    /// The extensions among it.
+    pub(super) fn offered(&self) -> Extensions {
+        match &self.link {
+            Link::Open { offer, .. } => offer.extensions,
+            _ => self.setting.learned.as_ref().map_or(Extensions::NONE, |offer| offer.extensions),
+        }
+    }
+
     /// The limits in force, also before a hello.
     pub(super) fn announced(&self) -> Announced {
         match self.phase.hello() {

@@ -7,8 +7,8 @@ use super::link::{Link, Progress, Step};
 use super::phase::{Phase, Stage};
 use super::transaction::Standing;
 use super::{Output, Session, replies};
-use crate::event::{Ending, Event, LinkChange, LinkFailure, Outcome};
-use crate::smtp::reply::{self, Class, Heard, Read};
+use crate::event::{Ending, Event, LinkChange, LinkFailure, Origin, Outcome};
+use crate::smtp::reply::{self, Class, Code, Heard, Read};
 use crate::smtp::verb::Verb;
 
 /// The reply by which a relay says that it goes away (RFC 5321 3.8).
@@ -80,7 +80,7 @@ impl Session {
                     self.fail_content(Fault::Relay(Words::of(heard)), out);
                 }
             }
-            Asked::Message => self.message_answered(now, &Words::of(heard), heard.code, out),
+            Asked::Message => self.message_answered(now, heard, out),
             // A relay that cannot forget is not to be reused.
             Asked::Reset if heard.code.class() != Class::Positive => self.drop_link(out),
             Asked::Reset => {}
@@ -122,34 +122,37 @@ impl Session {
 
     fn command_answered(&mut self, now: Moment, verb: Verb, heard: &Heard<'_>, out: &mut Output) {
         let positive = heard.code.class() == Class::Positive;
-        let mut words = Words::of(heard);
         match verb {
             Verb::Mail if !positive => self.abandon(out),
-            Verb::Rcpt => {
-                if let Some(mail) = self.phase.transaction()
-                    && let Standing::Refused(refused) = &mail.standing
-                {
-                    // The client was told 250 to its MAIL: what the relay said of it is the answer it is owed.
-                    words = refused.clone();
-                } else if positive && self.phase.transaction().is_none() {
-                    // A recipient of a mail transaction that was refused cannot be accepted.
-                    return self.impossible(now, out);
+            Verb::Rcpt => match self.phase.transaction().map(|mail| &mail.standing) {
+                // The client was told 250 to its MAIL: what the relay said of it is the answer it is owed.
+                Some(Standing::Refused(words)) => {
+                    let words = words.clone();
+                    self.recipient_answered(words.code().unwrap_or(heard.code), out);
+                    return Self::pass_on(&words, out);
                 }
-                self.recipient_answered(&words, out);
-            }
+                // A recipient of a mail transaction that was refused cannot be accepted.
+                None if positive => return self.impossible(now, out),
+                _ => self.recipient_answered(heard.code, out),
+            },
             Verb::Data if heard.code.class() == Class::Intermediate => self.begin_mail_data(now),
             Verb::Rset if positive => self.abandon(out),
             _ => {}
         }
-        Self::pass_on(&words, out);
+        Self::pass(heard, out);
     }
 
-    fn recipient_answered(&mut self, words: &Words, out: &mut Output) {
-        let class = words.code().map(reply::Code::class);
-        let outcome = match class {
-            Some(Class::Positive) => Outcome::Accepted,
-            Some(Class::Permanent) => Outcome::RefusedByRelay,
-            _ => Outcome::Deferred,
+    /// The relay's reply goes straight to the client: it is the turn of the command that it answers.
+    pub(super) fn pass(heard: &Heard<'_>, out: &mut Output) {
+        out.say_to_client(|to| heard.encode(to));
+        out.tell(Event::Reply { code: heard.code, origin: Origin::Relay });
+    }
+
+    fn recipient_answered(&mut self, code: Code, out: &mut Output) {
+        let outcome = match code.class() {
+            Class::Positive => Outcome::Accepted,
+            Class::Permanent => Outcome::RefusedByRelay,
+            Class::Transient | Class::Intermediate => Outcome::Deferred,
         };
         out.tell(Event::Recipient(outcome));
         if outcome == Outcome::Accepted {
@@ -162,12 +165,12 @@ impl Session {
         }
     }
 
-    /// The relay's words go straight to the client: it is the turn of the command that they answer.
+    /// Likewise words of the relay that were kept.
     fn pass_on(words: &Words, out: &mut Output) {
         if let Words::Relay(octets) = words {
             out.say_to_client(|to| to.extend_from_slice(octets));
             if let Some(code) = words.code() {
-                out.tell(Event::Reply { code, origin: crate::event::Origin::Relay });
+                out.tell(Event::Reply { code, origin: Origin::Relay });
             }
         }
     }
@@ -180,7 +183,7 @@ impl Session {
         out: &mut Output,
     ) {
         if heard.code.class() != Class::Positive {
-            return Self::pass_on(&Words::of(heard), out);
+            return Self::pass(heard, out);
         }
         let offer = match hello.verb() {
             Verb::Helo => super::Offer::of_helo(now),
