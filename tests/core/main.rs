@@ -1,0 +1,3 @@
+//! Tests of the core: no sockets, no clock.
+
+mod grammar;
