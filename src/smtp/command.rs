@@ -108,11 +108,11 @@ pub fn parse(line: &[u8]) -> Command<'_> {
 }
 
 impl Command<'_> {
-    /// Writes the canonical line with CRLF, if the command is sound; else nothing, and says why. `keep` says
-    /// which parameters go on (others are consumed here).
+    /// Writes the canonical line with CRLF, if the command is sound and may ever pass; else nothing, and says
+    /// why. `keep` says which parameters go on (others are consumed here).
     pub fn encode(&self, keep: impl Fn(&Parameter<'_>) -> bool, out: &mut Vec<u8>) -> Result<(), Violation> {
         let argument = self.argument.as_ref().map_err(|fault| *fault)?;
-        if let Argument::Opaque(_) = argument {
+        if self.verb.facts().never.is_some() {
             return Err(Violation::VerbNeverPermitted);
         }
         out.extend_from_slice(self.verb.facts().name.as_bytes());

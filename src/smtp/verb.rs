@@ -123,7 +123,7 @@ table! {
         Ehlo = verb("EHLO", Grammar::Hello, "RFC 5321 4.1.1.1").trivial();
         Helo = verb("HELO", Grammar::Hello, "RFC 5321 4.1.1.1").trivial();
         Lhlo = verb("LHLO", Grammar::Hello, "RFC 2033 4.1").trivial()
-            .never("LMTP gives one reply for each recipient, which an SMTP relay does not");
+            .never("LMTP gives a reply for each recipient after the content, which SMTP relays do not");
         Mail = verb("MAIL", Grammar::Mail, "RFC 5321 4.1.1.2").anywhere();
         Rcpt = verb("RCPT", Grammar::Rcpt, "RFC 5321 4.1.1.3").anywhere();
         Data = verb("DATA", Grammar::None, "RFC 5321 4.1.1.4").intermediate();

@@ -1,4 +1,5 @@
 //! The core, without sockets.
 
+mod grammar;
 mod policies;
 mod transcripts;
