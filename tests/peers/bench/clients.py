@@ -144,7 +144,7 @@ def git_send_email(port: int, sender: str, recipients: Sequence[str], message: b
         patch.write_bytes(_unix(message))
         _run([
             "git", "send-email", "--quiet", "--smtp-server=127.0.0.1", f"--smtp-server-port={port}",
-            f"--smtp-domain={NAME}", f"--from={sender}", f"--envelope-sender={sender}", "--confirm=never",
+            f"--smtp-domain={NAME}", f"--from=Author <{sender}>", f"--envelope-sender={sender}", "--confirm=never",
             "--suppress-cc=all", "--no-validate", "--no-thread", *(f"--to={to}" for to in recipients), str(patch),
         ], GIT_CONFIG_NOSYSTEM="1", GIT_AUTHOR_NAME="Author", GIT_AUTHOR_EMAIL=sender,
            GIT_COMMITTER_NAME="Author", GIT_COMMITTER_EMAIL=sender)  # fmt: skip

@@ -95,7 +95,9 @@ def _difference(sent: bytes, arrived: bytes) -> str:
     tail = arrived[-len(sent):]
     if len(tail) < len(sent):
         return f"sent {len(sent)} octets, arrived {len(arrived)}: {arrived[-300:]!r}"
-    at = next(i for i, (a, b) in enumerate(zip(sent, tail)) if a != b)
+    at = next((i for i, (a, b) in enumerate(zip(sent, tail)) if a != b), None)
+    if at is None:
+        return f"more arrived than was sent: {arrived[:200]!r}"
     return f"from octet {at} of {len(sent)}: sent {sent[at:at + 80]!r}, arrived {tail[at:at + 80]!r}; ends {arrived[-80:]!r}"
 
 

@@ -22,6 +22,10 @@ class Relay:
     packages: list[str]
     # The trace line with which its delivery agent says for whom a file is.
     recipient_field: str
+    # Where mail for the postmaster without a domain goes.
+    postmaster = f"postmaster@{LOCAL_DOMAIN}"
+    # Whether its notifications carry ENVID and ORCPT (RFC 3464 2.2.1, 2.3.1).
+    reports_in_full = True
     # What it offers of the extensions that the tests ask for.
     offers: frozenset[str]
 
@@ -249,6 +253,8 @@ class OpenSmtpd(Relay):
     name = "opensmtpd"
     packages = ["opensmtpd"]
     recipient_field = "Delivered-To"
+    postmaster = "postmaster@opensmtpd.example.net"
+    reports_in_full = False
     offers = frozenset({"SIZE", "8BITMIME", "DSN", "ENHANCEDSTATUSCODES"})
 
     def configure(self) -> None:

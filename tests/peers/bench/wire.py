@@ -114,7 +114,9 @@ class Wire:
             self.expect(f"RCPT TO:<{recipient}>", "25")
 
     def data(self, message: bytes) -> Reply:
-        """DATA with the message, dots stuffed; gives the final reply."""
+        """DATA with the message, dots stuffed and its last line ended; gives the final reply."""
+        if not message.endswith(b"\r\n"):
+            message += b"\r\n"
         self.expect("DATA", "354")
         self.send(stuffed(message) + b".\r\n")
         return self.reply()
