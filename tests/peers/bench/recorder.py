@@ -66,7 +66,12 @@ class Recorder:
         self.offers = offers
         self.greeting = b"220 recorder.example.net ESMTP\r\n"
         self.silent = False
+        # A phase after which it closes, and whether it does so rudely, by a reset.
         self.dies_at: str | None = None
+        self.rude = False
+        # A verb that it does not answer; "END" for a message.
+        self.mute_at: bytes | None = None
+        # A phase after which it reads no more.
         self.deaf_at: str | None = None
         # Another answer to a verb than the polite one; `END` stands for the end of mail data.
         self.answers: dict[bytes, bytes] = {}
@@ -91,6 +96,14 @@ class Recorder:
     def conversations_of(self, name: str) -> list[Conversation]:
         """Those of a client, by the name in its EHLO."""
         return [it for it in list(self.conversations) if it.hello == name.encode()]
+
+    def stop_listening(self) -> None:
+        """Nobody is there any more; links that are open stay so."""
+
+        async def close() -> None:
+            self._server.close()
+
+        self._call(close)
 
     def stop(self) -> None:
         """Closes the port and all links."""
@@ -125,6 +138,7 @@ class _Link(asyncio.Protocol):
         self._conversation = Conversation()
         self._read: Callable[[], bool] = self._command
         self._took_cr = False
+        self._searched = 0
         self._chunk = 0
         self._last = False
         self._begin()
@@ -179,8 +193,10 @@ class _Link(asyncio.Protocol):
     def _obey(self, line: bytes) -> None:
         verb, _, argument = line.partition(b" ")
         verb = verb.upper()
-        answer = self._recorder.answers.get(verb) or self._answer(verb, argument)
-        if answer:
+        answer = self._answer(verb, argument)
+        if verb in self._recorder.answers:
+            self._read, answer = self._command, self._recorder.answers[verb]
+        if answer and verb != self._recorder.mute_at:
             self.transport.write(answer)
         if verb == b"QUIT":
             self.transport.close()
@@ -248,9 +264,12 @@ class _Link(asyncio.Protocol):
         self._skip_lf()
         if self._buffer and self._passed("content"):
             return False
-        found = self._end_of_data.search(self._buffer)
+        found = self._end_of_data.search(self._buffer, self._searched)
+        # An end that has begun is at most so long, unless somebody pads it with NUL on purpose.
+        self._searched = max(0, len(self._buffer) - 64)
         if not found:
             return False
+        self._searched = 0
         self._content = bytes(self._buffer[: found.start()])
         self._took_cr = found[0].endswith(b"\r")
         del self._buffer[: found.end()]
@@ -264,6 +283,8 @@ class _Link(asyncio.Protocol):
         if self._passed("end"):
             return
         answer = self._recorder.answers.get(b"END", b"250 2.0.0 Taken\r\n")
+        if self._recorder.mute_at == b"END":
+            return
         message.acknowledged = answer.startswith(b"250")
         self.transport.write(answer)
         self._begin()
@@ -274,7 +295,10 @@ class _Link(asyncio.Protocol):
             self.transport.pause_reading()
             return True
         if phase == self._recorder.dies_at:
-            self.transport.close()
+            if self._recorder.rude:
+                self.transport.abort()
+            else:
+                self.transport.close()
             return True
         return False
 
@@ -298,7 +322,7 @@ class _Reading:
         self.offers = OFFERS
         self.silent = False
         self.answers: dict[bytes, bytes] = {}
-        self.dies_at = self.deaf_at = None
+        self.dies_at = self.deaf_at = self.mute_at = None
         self.greeting = b"220 nowhere\r\n"
         self.conversations: list[Conversation] = []
 
