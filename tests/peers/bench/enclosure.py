@@ -1,0 +1,118 @@
+"""A private root for one mail server.
+
+Postfix, Exim and OpenSMTPD claim the same paths and distrust folders that others can write. So each gets an overlay of
+this machine's root in a mount namespace of its own: its packages are unpacked there, its configuration, users, queue
+and mail lie at their default paths, and this machine sees none of it. A process namespace comes with it: when its first
+process ends, everything in it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from .ground import STORE, make_place, remove_place, wait_until
+
+# Debian's /bin, /sbin and /lib are links into /usr. A package that ships a folder of that name would hide the link.
+_LINKS_INTO_USR = ("bin", "sbin", "lib")
+
+_ENTER = """
+set -e
+mount -t overlay overlay -o "lowerdir=/,upperdir=$PLACE/upper,workdir=$PLACE/work" "$PLACE/root"
+mount --rbind /dev "$PLACE/root/dev"
+mount -t proc proc "$PLACE/root/proc"
+exec chroot "$PLACE/root" "$@"
+"""
+
+MAILBOX_UID = 61810
+
+
+class Enclosure:
+    """An overlay of the root, and the processes in it."""
+
+    def __init__(self, name: str, packages: list[str]) -> None:
+        self.name = name
+        self.place = make_place(name)
+        self.upper = self.place / "upper"
+        for folder in ("upper", "work", "root"):
+            (self.place / folder).mkdir()
+        for package in packages:
+            self._unpack(package)
+        self._accounts: list[str] = []
+        self._groups: list[str] = []
+        self.add_account("mailbox", MAILBOX_UID)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def _unpack(self, package: str) -> None:
+        (archive,) = (STORE / "debs").glob(f"{package}_*.deb")
+        subprocess.run(["dpkg", "-x", archive, self.upper], check=True)
+        for name in _LINKS_INTO_USR:
+            folder = self.upper / name
+            if folder.is_dir() and not folder.is_symlink():
+                shutil.copytree(folder, self.upper / "usr" / name, symlinks=True, dirs_exist_ok=True)
+                shutil.rmtree(folder)
+
+    def add_account(self, name: str, uid: int) -> None:
+        """A user and a group of one name and number."""
+        self._accounts.append(f"{name}:x:{uid}:{uid}::/nonexistent:/bin/sh\n")
+        self.add_group(name, uid)
+
+    def add_group(self, name: str, gid: int) -> None:
+        """A group without a user."""
+        self._groups.append(f"{name}:x:{gid}:\n")
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """A file inside."""
+        target = self.upper / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        target.chmod(mode)
+
+    def folder(self, path: str, uid: int = 0, gid: int | None = None, mode: int = 0o755) -> Path:
+        """A folder inside, with its owner."""
+        target = self.upper / path.lstrip("/")
+        target.mkdir(parents=True, exist_ok=True)
+        os.chown(target, uid, uid if gid is None else gid)
+        target.chmod(mode)
+        return target
+
+    def start(self, *command: str) -> None:
+        """Runs the server as the first process inside, in the foreground; its output goes to a log."""
+        for path, entries in (("etc/passwd", self._accounts), ("etc/group", self._groups)):
+            self.write(path, Path("/", path).read_text() + "".join(entries))
+        self.write("etc/hosts", "127.0.0.1 localhost\n")
+        self.write("etc/resolv.conf", "nameserver 127.0.0.1\n")
+        self.write("etc/mailname", "example.com\n")
+        with open(self.place / "output", "ab") as output:
+            self.process = subprocess.Popen(
+                ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "sh", "-c", _ENTER, "enter", *command],
+                env={"PLACE": str(self.place), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def run(self, *command: str, stdin: bytes = b"") -> bytes:
+        """Runs a command inside, next to the server."""
+        assert self.process is not None
+        parent = self.process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children")
+        first = wait_until(f"{self.name} has a first process", lambda: children.read_text().split())[0]
+        entry = ["nsenter", "--target", first, "--mount", "--pid", "--root", "--wd"]
+        done = subprocess.run([*entry, *command], input=stdin, capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, (command, done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+    def log(self) -> str:
+        """What the server wrote to its standard output."""
+        return (self.place / "output").read_text(errors="replace")
+
+    def stop(self) -> None:
+        """Ends everything inside and takes the folder away."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+        remove_place(self.place)

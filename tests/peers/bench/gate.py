@@ -1,0 +1,169 @@
+"""The gatepost process under test.
+
+GATEPOST names the binary (default: the release build). GATEPOST=direct takes the gate out of the way: clients then
+speak to the relay itself, which shows whether the bench is right before it judges the gate.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from .ground import PROJECT, free_port, make_place, remove_place, wait_until
+from .relays import LOCAL_DOMAIN
+
+BINARY = os.environ.get("GATEPOST", str(PROJECT / "target" / "release" / "gatepost"))
+DIRECT = BINARY == "direct"
+
+# Everybody at the bench is a stranger who sends to example.com.
+RULES = f"""\
+profile = "bench"
+extends = "inbound"
+
+[lists]
+local_domains = ["{LOCAL_DOMAIN}"]
+"""
+
+# A relay that fails is given up within seconds, or its tests would take hours.
+IMPATIENT = {"connect_wait": "1s", "open_within": "2s", "reply_wait": "2s", "final_wait": "2s"}
+
+
+class Gate:
+    """One gatepost in front of one relay; in direct mode nothing but the relay's port."""
+
+    def __init__(
+        self, relay: int, rules: str = "", waits: dict[str, str] | None = None, relay_is_up: bool = True
+    ) -> None:
+        self.relay = relay
+        self._relay_is_up = relay_is_up
+        self.process: subprocess.Popen[bytes] | None = None
+        if DIRECT:
+            self.port = relay
+            return
+        self.port = free_port()
+        self.admin = free_port()
+        self.place = make_place("gate")
+        try:
+            self._start(RULES + rules, waits)
+        except BaseException as failure:
+            failure.add_note(self.log())
+            self.stop()
+            raise
+
+    def _start(self, rules: str, waits: dict[str, str] | None) -> None:
+        profile = self.place / "bench.toml"
+        profile.write_text(rules)
+        arguments = self._arguments(profile) if waits is None else self._deployment(profile, waits)
+        with open(self.place / "log", "wb") as log:
+            self.process = subprocess.Popen(
+                [BINARY, "run", *arguments],
+                cwd=self.place,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until("gatepost is ready", self._ready if self._relay_is_up else self._listens, within=10)
+
+    def _arguments(self, profile: Path) -> list[str]:
+        return [
+            *("--listen", f"127.0.0.1:{self.port}"),
+            *("--relay", f"127.0.0.1:{self.relay}"),
+            *("--rules", str(profile)),
+            *("--admin", f"127.0.0.1:{self.admin}"),
+        ]
+
+    def _deployment(self, profile: Path, waits: dict[str, str]) -> list[str]:
+        settings = "".join(f'{key} = "{value}"\n' for key, value in waits.items())
+        path = self.place / "gatepost.toml"
+        path.write_text(f"""\
+name = "gate.example.net"
+
+[admin]
+listen = "127.0.0.1:{self.admin}"
+
+[[listener]]
+name = "main"
+listen = ["127.0.0.1:{self.port}"]
+rules = "{profile}"
+relay = "main"
+
+[relay.main]
+address = ["127.0.0.1:{self.relay}"]
+identity = "none"
+{settings}""")
+        return ["--config", str(path)]
+
+    def _ready(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError(f"gatepost ended with {self.process.returncode}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/ready", timeout=2) as answer:
+                return answer.status == 200
+        except urllib.error.HTTPError:
+            return False
+        except OSError:
+            return False
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=2).close()
+        except OSError:
+            return False
+        return True
+
+    def log(self) -> str:
+        """What it printed."""
+        path = self.place / "log"
+        return path.read_text(errors="replace")[-20000:] if path.exists() else ""
+
+    def memory(self) -> int:
+        """Resident octets at this moment."""
+        assert self.process is not None
+        return _status(self.process.pid, "VmRSS")
+
+    def peak_memory(self) -> int:
+        """The most resident octets since `forget_peak`."""
+        assert self.process is not None
+        return _status(self.process.pid, "VmHWM")
+
+    def forget_peak(self) -> None:
+        """Starts a new measurement of the peak (proc(5), clear_refs)."""
+        assert self.process is not None
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def assert_alive(self) -> None:
+        """It did not crash."""
+        if self.process is not None:
+            assert self.process.poll() is None, f"gatepost ended with {self.process.returncode}\n{self.log()}"
+
+    def stop(self) -> None:
+        """Asks it to end; it has two seconds."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(2)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if not DIRECT:
+            remove_place(self.place)
+
+    def __enter__(self) -> Gate:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.assert_alive()
+        self.stop()
+
+
+def _status(pid: int, field: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"no {field} for process {pid}")
