@@ -5,7 +5,7 @@
 //! | [limits]                         rules for this conversation, under a parent
 //! | recipients = 1
 //! C> EHLO client.example.org         the client says (CRLF is added)
-//! C< 250*                            the client hears (a `*` at the end: anything more)
+//! C< 250*                            the client hears (a `*` at the end: anything more; `nothing`: nothing so far)
 //! R< MAIL FROM:<a@example.org>       the relay hears (`nothing`: nothing so far)
 //! R> 250 2.1.0 OK                    the relay says
 //! !! reject relay                    a verdict: reject, disconnect or observe, and who decided
@@ -39,6 +39,7 @@ pub struct Transcript {
 enum Step {
     ClientSays(Vec<u8>),
     ClientHears(Pattern),
+    ClientHeardNothing,
     RelaySays(Vec<u8>),
     RelayHears(Pattern),
     RelayHeardNothing,
@@ -103,6 +104,7 @@ impl Transcript {
             _ if line.starts_with('#') => return Ok(()),
             "C>" => return self.client_says(number, rest),
             "R>" => Step::RelaySays(said(rest)?),
+            "C<" if rest == "nothing" => Step::ClientHeardNothing,
             "C<" => Step::ClientHears(Pattern::read(rest)?),
             "R<" if rest == "nothing" => Step::RelayHeardNothing,
             "R<" => Step::RelayHears(Pattern::read(rest)?),
@@ -158,14 +160,16 @@ fn take(player: &mut Player, step: &Step) -> Result<(), String> {
         Step::RelaySays(octets) => player.relay_says(octets),
         Step::ClientHears(pattern) => pattern.expect("the client", &mut player.client_heard)?,
         Step::RelayHears(pattern) => pattern.expect("the relay", &mut player.relay_heard)?,
-        Step::RelayHeardNothing if player.relay_heard.is_empty() => {}
-        Step::RelayHeardNothing => {
-            return Err(format!("the relay heard `{}`", player.relay_heard.escape_ascii()));
-        }
+        Step::ClientHeardNothing => nothing("the client", &player.client_heard)?,
+        Step::RelayHeardNothing => nothing("the relay", &player.relay_heard)?,
         Step::Verdict(words) => return verdict(player, words),
         Step::Happens(what) => return happens(player, what),
     }
     Ok(())
+}
+
+fn nothing(who: &str, heard: &[u8]) -> Result<(), String> {
+    if heard.is_empty() { Ok(()) } else { Err(format!("{who} heard `{}`", heard.escape_ascii())) }
 }
 
 /// The next verdict that was told.

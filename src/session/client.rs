@@ -74,7 +74,8 @@ impl Session {
 
     fn early_talker(&mut self, now: Moment, rest: &[u8], out: &mut Output) -> usize {
         let fault = Violation::EarlyTalker;
-        let refusal = violation(fault, self.setting.policy.response(fault));
+        // In place of a greeting there is nothing to go on with (RFC 5321 3.1).
+        let refusal = violation(fault, Response::Disconnect);
         let scene = self.bare_scene(now);
         match self.setting.policy.weigh(refusal.check, &scene) {
             Weight::Enforce => {
