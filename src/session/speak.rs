@@ -12,7 +12,7 @@ use crate::policy::condition::Point;
 use crate::policy::limits::Limit;
 use crate::policy::verdict::{Action, Check, Refusal};
 use crate::smtp::extension::Extension;
-use crate::smtp::reply::{Code, Reply};
+use crate::smtp::reply::{Class, Code, Reply};
 use crate::smtp::verb::Verb;
 
 impl Session {
@@ -105,8 +105,8 @@ impl Session {
 
     /// Answers in our own words.
     pub(super) fn answer(&mut self, reply: &Reply, out: &mut Output) {
-        let enhanced = self.speaks_enhanced();
-        self.exchange.reply(None, |octets| reply.encode(enhanced, &[], octets), out);
+        let (enhanced, reference) = (self.speaks_enhanced(), self.reference(reply.code));
+        self.exchange.reply(None, |octets| reply.encode(enhanced, &[&reference], octets), out);
         out.tell(Event::Reply { code: reply.code, origin: Origin::Gate });
     }
 
@@ -152,7 +152,7 @@ impl Session {
         }
         let hold = refusal.tarpit.filter(|_| !disconnects).map(|tarpit| now + tarpit);
         let (enhanced, policy) = (self.speaks_enhanced(), std::sync::Arc::clone(&self.setting.policy));
-        let reference = self.reference();
+        let reference = self.reference(refusal.reply.code);
         let suffix = [&*reference, policy.footer().unwrap_or_default()];
         self.exchange.reply(hold, |octets| refusal.reply.encode(enhanced, &suffix, octets), out);
         if disconnects {
@@ -160,9 +160,14 @@ impl Session {
         }
     }
 
-    /// What a caller reads to a support desk; empty where the rules do not want it.
-    fn reference(&self) -> String {
-        if self.setting.policy.reference() { format!("(ref {})", self.setting.id) } else { String::new() }
+    /// What a caller reads to a support desk at the end of every refusal; empty where the rules do not want it.
+    fn reference(&self, code: Code) -> String {
+        let refuses = matches!(code.class(), Class::Transient | Class::Permanent);
+        if refuses && self.setting.policy.reference() {
+            format!("(ref {})", self.setting.id)
+        } else {
+            String::new()
+        }
     }
 
     /// Counts an error of the client's; the one too many becomes 421 (RFC 5321 7.8 against 3.8).
@@ -230,7 +235,7 @@ impl Session {
     pub(super) fn disconnect(&mut self, now: Moment, reply: &Reply, ending: Ending, out: &mut Output) {
         self.exchange.clear();
         let enhanced = self.speaks_enhanced();
-        let reference = self.reference();
+        let reference = self.reference(reply.code);
         out.say_to_client(|octets| reply.encode(enhanced, &[&reference], octets));
         out.tell(Event::Reply { code: reply.code, origin: Origin::Gate });
         self.end(now, ending, out);
