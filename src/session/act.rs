@@ -4,15 +4,16 @@ use super::clock::Moment;
 use super::content::Content;
 use super::exchange::{Action as Do, Asked, Cleared, Own, Words};
 use super::hello::Hello;
+use super::judge::refusal;
 use super::link::{self, Link, Step};
 use super::offer::Announced;
 use super::phase::{Phase, Stage};
 use super::transaction::{Standing, Transaction};
 use super::{Connect, Output, Session, WhenDown, replies};
 use crate::event::{Ending, Event, Fate, LinkFailure, Origin, Outcome};
-use crate::policy::verdict::{Refusal, Verdict};
+use crate::policy::verdict::{Action, Check, Refusal, Verdict};
 use crate::smtp::command::{self, Argument, Command};
-use crate::smtp::extension::Extension;
+use crate::smtp::extension::{Extension, Extensions};
 use crate::smtp::parameter::{Body, Parameter};
 use crate::smtp::path::Host;
 use crate::smtp::reply::{Code, Reply};
@@ -34,6 +35,26 @@ enum Need {
     Failed(LinkFailure, Words),
 }
 
+/// Whether a command uses what the relay does not offer (any more). SIZE is understood here, and need not go on.
+fn uses_more(command: &Command<'_>, offered: Extensions) -> bool {
+    let gone = |parameter: &Parameter<'_>| {
+        parameter.needs().is_none_or(|needed| needed != Extension::Size && !offered.contains(needed))
+    };
+    let locked = command.verb.facts().unlocked_by.is_some_and(|extension| !offered.contains(extension));
+    match &command.argument {
+        Ok(Argument::Mail { parameters, .. } | Argument::Rcpt { parameters, .. }) => {
+            parameters.iter().any(gone)
+        }
+        Ok(_) => locked,
+        Err(_) => false,
+    }
+}
+
+/// A parameter that the relay did not offer is consumed here.
+fn goes_on(offered: Extensions) -> impl Fn(&Parameter<'_>) -> bool {
+    move |parameter| parameter.needs().is_some_and(|needed| offered.contains(needed))
+}
+
 impl Session {
     /// Carries out a command that nothing refused.
     pub(super) fn act(
@@ -51,16 +72,20 @@ impl Session {
         match (&command.argument, command.verb) {
             (Ok(Argument::Hello(name)), verb) => self.hello(now, verb, *name, cleared, held, out),
             (Ok(Argument::Mail { .. }), _) => self.mail(now, command, cleared, held, out),
-            (Ok(Argument::Rcpt { .. }), _) => self.rcpt(now, cleared, out),
+            (Ok(Argument::Rcpt { .. }), _) => self.rcpt(now, command, cleared, out),
+            (Ok(Argument::Chunk { .. }), _) if uses_more(command, self.offered()) => {
+                let gone = refusal(Check::Verb(command.verb), Action::Reject, replies::RELAY_CHANGED);
+                self.refuse_command(now, gone, command, b"BDAT", out)
+            }
             (Ok(Argument::Chunk { size, last }), _) => self.bdat(now, *size, *last, out),
             (_, Verb::Quit) => self.quit(now, out),
-            (_, Verb::Rset) => self.rset(now, cleared, out),
+            (_, Verb::Rset) => self.rset(now, command, cleared, out),
             (_, Verb::Noop) if !matches!(self.link, Link::Open { .. }) => {
                 self.answered(&replies::NOTHING_DONE, out)
             }
             (_, Verb::Help) if !matches!(self.link, Link::Open { .. }) => self.answered(&replies::HELP, out),
             (_, Verb::Vrfy) if self.phase.hello().is_none() => self.answered(&replies::CANNOT_VERIFY, out),
-            (_, verb) => self.forward(now, verb, cleared, out),
+            _ => self.forward(now, command, cleared, out),
         }
     }
 
@@ -73,20 +98,32 @@ impl Session {
     fn forward(
         &mut self,
         now: Moment,
-        verb: Verb,
+        command: &Command<'_>,
         cleared: &Cleared<&Command<'_>>,
         out: &mut Output,
     ) -> Turn {
         match self.need_link(now, None, out) {
             Need::Waits => return Turn::Waits,
-            Need::Failed(why, words) => return self.without_link(now, why, &words, verb, out),
+            Need::Failed(why, words) => return self.without_link(now, why, &words, command.verb, out),
             Need::Ready => {}
         }
         let offered = self.offered();
-        let keep =
-            |parameter: &Parameter<'_>| parameter.needs().is_some_and(|needed| offered.contains(needed));
-        self.exchange.forward(now, cleared, keep, Asked::Command(verb), out);
+        if uses_more(command, offered) {
+            return self.offer_changed(command.verb, out);
+        }
+        self.exchange.forward(now, cleared, goes_on(offered), Asked::Command(command.verb), out);
         Turn::Taken(Fate::Forwarded)
+    }
+
+    /// What was offered from memory is gone: the retry meets the new offer.
+    fn offer_changed(&mut self, verb: Verb, out: &mut Output) -> Turn {
+        if verb == Verb::Rcpt {
+            out.tell(Event::Recipient(Outcome::Deferred));
+        }
+        self.answer(&replies::RELAY_CHANGED, out);
+        self.abandon(out);
+        self.phase = Phase::Parting;
+        Turn::Taken(Fate::Refused)
     }
 
     /// Asks for the link. Its hello is the client's own.
@@ -237,7 +274,7 @@ impl Session {
             self.answer(&replies::SENDER_OK, out);
             return Turn::Taken(Fate::Answered);
         }
-        let turn = self.forward(now, Verb::Mail, cleared, out);
+        let turn = self.forward(now, command, cleared, out);
         if turn == Turn::Taken(Fate::Forwarded) {
             let transaction = Transaction::new(command, declared, Standing::There, held);
             self.phase.turn(Stage::Mail(transaction));
@@ -250,7 +287,13 @@ impl Session {
         self.tally.transactions = self.tally.transactions.saturating_add(1);
     }
 
-    fn rcpt(&mut self, now: Moment, cleared: &Cleared<&Command<'_>>, out: &mut Output) -> Turn {
+    fn rcpt(
+        &mut self,
+        now: Moment,
+        command: &Command<'_>,
+        cleared: &Cleared<&Command<'_>>,
+        out: &mut Output,
+    ) -> Turn {
         if let Some(Transaction { standing: Standing::Refused(words), .. }) = self.phase.transaction() {
             let words = words.clone();
             self.tally.refused_recipients = self.tally.refused_recipients.saturating_add(1);
@@ -266,7 +309,7 @@ impl Session {
         if let Some(turn) = self.late_mail(now, out) {
             return turn;
         }
-        let turn = self.forward(now, Verb::Rcpt, cleared, out);
+        let turn = self.forward(now, command, cleared, out);
         if let (Turn::Taken(_), Some(mail)) = (turn, self.phase.transaction_mut()) {
             mail.asked = mail.asked.saturating_add(1);
         }
@@ -279,34 +322,29 @@ impl Session {
         let Self { phase, exchange, .. } = self;
         let transaction = phase.transaction_mut().filter(|mail| matches!(mail.standing, Standing::Here))?;
         let mail = transaction.command();
-        let gone = |parameter: &Parameter<'_>| {
-            parameter.needs().is_none_or(|needed| needed != Extension::Size && !offered.contains(needed))
-        };
-        let changed =
-            matches!(&mail.argument, Ok(Argument::Mail { parameters, .. }) if parameters.iter().any(gone));
+        let changed = uses_more(&mail, offered);
         // It was judged when it came, and nothing but its place has changed since.
         if !changed && let Ok(cleared) = Cleared::judged(&mail, Verdict::Forward) {
-            let keep =
-                |parameter: &Parameter<'_>| parameter.needs().is_some_and(|needed| offered.contains(needed));
-            exchange.forward(now, &cleared, keep, Asked::LateMail, out);
+            exchange.forward(now, &cleared, goes_on(offered), Asked::LateMail, out);
         }
         drop(mail);
         if changed {
-            // What was offered from memory is gone: the retry meets the new offer.
-            out.tell(Event::Recipient(Outcome::Deferred));
-            self.answer(&replies::RELAY_CHANGED, out);
-            self.abandon(out);
-            self.phase = Phase::Parting;
-            return Some(Turn::Taken(Fate::Refused));
+            return Some(self.offer_changed(Verb::Rcpt, out));
         }
         transaction.standing = Standing::There;
         (!self.pipelines()).then_some(Turn::Waits)
     }
 
-    fn rset(&mut self, now: Moment, cleared: &Cleared<&Command<'_>>, out: &mut Output) -> Turn {
+    fn rset(
+        &mut self,
+        now: Moment,
+        command: &Command<'_>,
+        cleared: &Cleared<&Command<'_>>,
+        out: &mut Output,
+    ) -> Turn {
         let there = self.phase.transaction().is_some_and(|mail| matches!(mail.standing, Standing::There));
         if there && matches!(self.link, Link::Open { .. }) {
-            return self.forward(now, Verb::Rset, cleared, out);
+            return self.forward(now, command, cleared, out);
         }
         self.abandon(out);
         self.answered(&replies::RESET, out)

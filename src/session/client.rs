@@ -6,7 +6,7 @@ use super::exchange::Cleared;
 use super::judge::{Spoken, violation};
 use super::phase::{Phase, Place, Stage};
 use super::{Output, Session, replies};
-use crate::event::{Ending, Event, Fate, Outcome};
+use crate::event::{Ending, Event, Fate, Outcome, Side};
 use crate::policy::Weight;
 use crate::policy::verdict::{Action, Refusal};
 use crate::smtp::command::{self, Argument, Command};
@@ -94,6 +94,10 @@ impl Session {
     }
 
     fn line(&mut self, now: Moment, rest: &[u8], out: &mut Output) -> usize {
+        if self.room(Side::Client) == 0 {
+            // What follows may be a command or, behind DATA, content: the relay's answer says which.
+            return 0;
+        }
         if self.tally.commands == 0
             && let Some(fault) = line::foreign(rest)
         {
@@ -173,7 +177,7 @@ impl Session {
     }
 
     /// A refused command: but a chunk's octets come all the same, and are swallowed first.
-    fn refuse_command(
+    pub(super) fn refuse_command(
         &mut self,
         now: Moment,
         refusal: Refusal,

@@ -198,7 +198,7 @@ impl Judge<'_> {
             return Err(refused);
         }
         let locked = verb.facts().unlocked_by.is_some_and(|extension| !offered.contains(extension));
-        if locked && verb != Verb::Etrn {
+        if locked {
             return Err(refused);
         }
         if rule.is_none() { self.find(refused) } else { Ok(()) }
