@@ -170,6 +170,26 @@ mod tests {
     }
 
     #[test]
+    fn every_short_input_is_cut_alike_whole_and_in_pieces() {
+        const ALPHABET: &[u8] = b"\r\na\0";
+        for number in 0..ALPHABET.len().pow(7) {
+            let input: Vec<u8> =
+                (0..7).map(|place| ALPHABET[number / ALPHABET.len().pow(place) % 4]).collect();
+            for lenient in [false, true] {
+                let whole = cut(&input, lenient);
+                let piecewise = (0..=7).map(|n| cut(&input[..n], lenient)).find(|c| *c != Cut::Incomplete);
+                assert_eq!(piecewise.unwrap_or(Cut::Incomplete), whole, "{}", input.escape_ascii());
+                if let Cut::Line { body, taken } = whole {
+                    assert!(body.iter().all(|octet| *octet == b'a'));
+                    assert!(
+                        matches!(&input[body.len()..taken], b"\r\n") || lenient && input[body.len()] == b'\n'
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn other_protocols_are_told_apart() {
         for first in [
             &b"GET / HTTP/1.1\r\nHost: x\r\n"[..],
