@@ -1,7 +1,7 @@
 //! The lines of a message: header and body told apart (RFC 5322 2.1), lengths, Received fields. Keeps no
 //! octets.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 /// What was seen so far in a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,28 +29,59 @@ pub struct Seen {
 #[derive(Clone, Debug, Default)]
 pub struct Meter {
     seen: Seen,
-    /// Octets of the line so far.
-    line: u64,
-    /// Whether the last of them is a CR.
-    after_cr: bool,
-    /// Whether a stuffed dot was left out at the start of the line.
-    unstuffed: bool,
+    line: Line,
     /// How many octets of the line are the name that is looked for; the line is no such field if it has more.
     matched: usize,
 }
 
+/// The line that has not ended yet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    /// Its octets so far, without a stuffed dot.
+    octets: u64,
+    /// Whether the last of them is a CR.
+    after_cr: bool,
+    /// Whether a stuffed dot was left out.
+    unstuffed: bool,
+}
+
 const RECEIVED: &[u8] = b"received:";
+
+impl Line {
+    /// Takes a line or a part of one, without its LF, and leaves out a stuffed dot. Returns what is content
+    /// of it.
+    fn take<'a>(&mut self, part: &'a [u8], stuffed: bool) -> &'a [u8] {
+        let at_start = self.octets == 0 && !self.unstuffed;
+        let part = match part {
+            [b'.', rest @ ..] if stuffed && at_start => {
+                self.unstuffed = true;
+                rest
+            }
+            _ => part,
+        };
+        if let Some(last) = part.last() {
+            self.after_cr = *last == b'\r';
+            self.octets += count(part.len());
+        }
+        part
+    }
+
+    /// Without a CR that may be half of its end.
+    fn length(self) -> u64 {
+        self.octets - u64::from(self.after_cr)
+    }
+}
 
 impl Meter {
     /// Follows one slice. `stuffed`: a dot at the start of a line is transparency, not content (DATA, not
     /// BDAT).
     pub fn follow(&mut self, slice: &[u8], stuffed: bool) {
         let mut rest = slice;
-        while !rest.is_empty() {
-            let end = memchr(b'\n', rest).map_or(rest.len(), |lf| lf + 1);
-            let Some((part, after)) = rest.split_at_checked(end) else { return };
-            self.part(part, stuffed);
-            rest = after;
+        while !self.seen.in_body && !rest.is_empty() {
+            rest = self.follow_header_line(rest, stuffed);
+        }
+        if !rest.is_empty() {
+            self.follow_body(rest, stuffed);
         }
     }
 
@@ -59,51 +90,51 @@ impl Meter {
         self.seen
     }
 
-    /// A line or a part of one; a LF is the last octet or is not in it.
-    fn part(&mut self, part: &[u8], stuffed: bool) {
-        let at_start = self.line == 0 && !self.unstuffed;
-        let part = match part {
-            [b'.', rest @ ..] if stuffed && at_start => {
-                self.unstuffed = true;
-                rest
-            }
-            _ => part,
-        };
-        if part.is_empty() {
-            return;
-        }
-        if !self.seen.in_body {
-            self.match_name(part);
-        }
-        let body = part.strip_suffix(b"\n").unwrap_or(part);
-        let after_cr = body.last().map_or(self.after_cr, |octet| *octet == b'\r');
-        let line = self.line + count(body.len());
-        let length = line - u64::from(after_cr);
+    /// A line at the front, or the part of it that is there. Returns what is behind it.
+    fn follow_header_line<'a>(&mut self, slice: &'a [u8], stuffed: bool) -> &'a [u8] {
+        let end = memchr(b'\n', slice).unwrap_or(slice.len());
+        let (part, rest) = slice.split_at_checked(end).unwrap_or((slice, b""));
+        let before = self.line.octets;
+        let part = self.line.take(part, stuffed);
+        self.match_name(before, part);
 
-        let seen = &mut self.seen;
-        let octets = count(part.len());
+        let (seen, length) = (&mut self.seen, self.line.length());
+        let octets = count(part.len()) + u64::from(!rest.is_empty());
         seen.octets += octets;
-        let (longest, eight_bit) = if seen.in_body {
-            (&mut seen.longest_body_line, &mut seen.eight_bit_body)
-        } else {
-            seen.header_octets += octets;
-            (&mut seen.longest_header_line, &mut seen.eight_bit_header)
-        };
-        *longest = length.max(*longest);
-        *eight_bit = *eight_bit || !part.is_ascii();
-
-        if body.len() < part.len() {
-            seen.in_body = seen.in_body || length == 0;
-            (self.line, self.after_cr, self.unstuffed, self.matched) = (0, false, false, 0);
-        } else {
-            (self.line, self.after_cr) = (line, after_cr);
-        }
+        seen.header_octets += octets;
+        seen.longest_header_line = length.max(seen.longest_header_line);
+        seen.eight_bit_header = seen.eight_bit_header || !part.is_ascii();
+        let [_lf, behind @ ..] = rest else { return rest };
+        seen.in_body = length == 0;
+        (self.line, self.matched) = (Line::default(), 0);
+        behind
     }
 
-    /// Counts the field once its whole name was seen at the start of a line, in any case.
-    fn match_name(&mut self, part: &[u8]) {
+    /// All of the slice. Only the ends and the first octets of lines are looked at, and all octets for one
+    /// above 127 until there was one.
+    fn follow_body(&mut self, slice: &[u8], stuffed: bool) {
+        let (mut start, mut content, mut longest) = (0, slice.len(), self.seen.longest_body_line);
+        let ends = memchr_iter(b'\n', slice).map(|lf| (lf, true));
+        for (end, ended) in ends.chain([(slice.len(), false)]) {
+            let part = slice.get(start..end).unwrap_or_default();
+            content -= part.len() - self.line.take(part, stuffed).len();
+            longest = self.line.length().max(longest);
+            start = end + 1;
+            if ended {
+                self.line = Line::default();
+            }
+        }
+        let seen = &mut self.seen;
+        seen.longest_body_line = longest;
+        seen.octets += count(content);
+        seen.eight_bit_body = seen.eight_bit_body || !slice.is_ascii();
+    }
+
+    /// Counts the field once its whole name was seen at the start of a line, in any case. `before` octets of
+    /// the line came in earlier slices.
+    fn match_name(&mut self, before: u64, part: &[u8]) {
         let wanted = RECEIVED.get(self.matched..).unwrap_or_default();
-        if count(self.matched) != self.line || wanted.is_empty() {
+        if count(self.matched) != before || wanted.is_empty() {
             return;
         }
         self.matched +=
@@ -148,7 +179,8 @@ mod tests {
 
     #[test]
     fn received_fields_are_counted_in_any_case_at_the_start_of_a_line() {
-        let header = b"Received: a\r\n by b\r\nRECEIVED:c\r\n received: d\r\nX-Received: e\r\nReceived-SPF: f\r\nRecei\r\n";
+        let header = b"Received: a\r\n by b\r\nRECEIVED:c\r\n received: d\r\nX-Received: e\r\n\
+            Received-SPF: f\r\nRecei\r\n";
         assert_eq!(seen(header, true).received, 2);
         assert!(!seen(header, true).in_body);
     }
@@ -174,5 +206,41 @@ mod tests {
         assert_eq!(seen(&[b'a'; 2000], true).longest_header_line, 2000);
         assert_eq!(seen(b"\r\nabc\r", false).longest_body_line, 3);
         assert_eq!(seen(b"\nabc\n", false).longest_body_line, 3);
+    }
+
+    /// What the fields of [`Seen`] say, line by line.
+    fn definition(message: &[u8], stuffed: bool) -> Seen {
+        let mut seen = Seen::default();
+        for line in message.split_inclusive(|octet| *octet == b'\n') {
+            let line = if stuffed { line.strip_prefix(b".").unwrap_or(line) } else { line };
+            let body = line.strip_suffix(b"\n").unwrap_or(line);
+            let length = count(body.strip_suffix(b"\r").unwrap_or(body).len());
+            seen.octets += count(line.len());
+            if seen.in_body {
+                seen.longest_body_line = seen.longest_body_line.max(length);
+                continue;
+            }
+            seen.header_octets += count(line.len());
+            seen.longest_header_line = seen.longest_header_line.max(length);
+            seen.in_body = line.ends_with(b"\n") && length == 0;
+        }
+        seen
+    }
+
+    #[test]
+    fn every_short_message_is_seen_as_defined_whole_and_in_pieces() {
+        const ALPHABET: &[u8] = b"\r\n.a";
+        for number in 0..ALPHABET.len().pow(7) {
+            let message: Vec<u8> =
+                (0..7).map(|place| ALPHABET[number / ALPHABET.len().pow(place) % 4]).collect();
+            for stuffed in [true, false] {
+                assert_eq!(
+                    seen(&message, stuffed),
+                    definition(&message, stuffed),
+                    "{}",
+                    message.escape_ascii()
+                );
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@
 #[cfg(test)]
 mod tests;
 
-use memchr::{memchr_iter, memchr3};
+use memchr::memchr3;
 
 /// What bare line ends in content become.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,11 +143,9 @@ impl Scanner {
     ) -> Scanned {
         let mut found = Scanned::default();
         let mut outlet = Outlet { input, from: 0, carried: self.position.held(), release };
-        while let Some(octet) = input.get(found.taken) {
-            if let Some(plain) = self.plain(input, found.taken) {
-                found.taken += plain;
-                continue;
-            }
+        loop {
+            found.taken += self.skip(input.get(found.taken..).unwrap_or_default());
+            let Some(octet) = input.get(found.taken) else { break };
             let held = self.position.held().len();
             match self.position.turn(*octet, ends) {
                 Turn::Pass(next) => {
@@ -180,39 +178,38 @@ impl Scanner {
         found
     }
 
-    /// How many octets from here on change nothing: whole lines at the start of a line, anything but CR, LF
-    /// and NUL inside one. None if the next octet needs a turn of its own.
+    /// How many octets at the front are as they should be: lines that end in CRLF, have no dot in front and
+    /// hold no other CR, no LF and no NUL, and the beginning of such a line. What follows needs a turn of its
+    /// own.
     ///
-    /// Lines are looked for only where one begins, so that no octet is looked at more than twice, whatever is
-    /// sent.
-    fn plain(&mut self, input: &[u8], at: usize) -> Option<usize> {
-        let rest = input.get(at..)?;
-        let plain = match self.position {
-            Position::LineStart => plain_lines(rest),
-            Position::Inside => memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len()),
-            Position::Cr | Position::Dot | Position::DotCr | Position::RepairedLf => 0,
-        };
-        (plain > 0).then_some(plain)
-    }
-}
-
-/// How many octets at the front are whole lines that end in CRLF and hold no other CR, no NUL and no dot in
-/// front.
-fn plain_lines(input: &[u8]) -> usize {
-    let mut end = 0;
-    for lf in memchr_iter(b'\n', input) {
-        match input.get(end..lf) {
-            Some([b'.', ..]) => break,
-            Some([body @ .., b'\r']) if is_plain(body) => end = lf + 1,
-            _ => break,
+    /// This is where the time goes. Vector instructions find the next odd octet, and each is looked at once.
+    fn skip(&mut self, input: &[u8]) -> usize {
+        let mut skipped = 0;
+        loop {
+            let rest = input.get(skipped..).unwrap_or_default();
+            let plain = match self.position {
+                Position::LineStart => !rest.starts_with(b"."),
+                Position::Inside => true,
+                Position::Cr | Position::Dot | Position::DotCr | Position::RepairedLf => false,
+            };
+            if !plain {
+                return skipped;
+            }
+            let odd = memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
+            skipped += odd;
+            match rest.get(odd..) {
+                Some([b'\r', b'\n', ..]) => {
+                    self.position = Position::LineStart;
+                    skipped += 2;
+                }
+                _ if odd == 0 => return skipped,
+                _ => {
+                    self.position = Position::Inside;
+                    return skipped;
+                }
+            }
         }
     }
-    end
-}
-
-/// Without a branch, so that it becomes a handful of vector instructions.
-fn is_plain(body: &[u8]) -> bool {
-    body.iter().fold(0, |odd, octet| odd | u8::from(*octet == b'\r') | u8::from(*octet == 0)) == 0
 }
 
 /// Hands out stretches as long as they can be: what is not yet handed out stands in the input from `from` on,

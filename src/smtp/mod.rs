@@ -5,7 +5,7 @@
 //! | [`verb`] | every verb that was ever spoken, one row each |
 //! | [`extension`] | every service extension, its parameters and what it adds to a line |
 //! | [`violation`] | every way to break the rules, with the reply the RFC gives |
-//! | [`line`] | where a command line ends, and when it never may |
+//! | [`mod@line`] | where a command line ends, and when it never may |
 //! | [`command`] | a complete line, understood |
 //! | [`path`] | mailboxes, domains, address literals |
 //! | [`parameter`] | `keyword=value` after a path |

@@ -30,7 +30,7 @@ macro_rules! table {
             }
 
             /// 0-based place in [`Self::ALL`].
-            #[expect(clippy::as_conversions, reason = "the discriminant of an enum without fields is its place")]
+            #[expect(clippy::as_conversions, reason = "a discriminant is a place in the table")]
             pub const fn index(self) -> usize {
                 self as usize
             }

@@ -149,8 +149,10 @@ table! {
         Saml = verb("SAML", Grammar::Mail, "RFC 821 4.1.2").anywhere().unlocked_by(Extension::Saml)
             .never(DELIVERS_TO_TERMINALS);
 
-        Xclient = verb("XCLIENT", Grammar::Opaque, "Postfix").unlocked_by(Extension::Xclient).never(TELLS_WHO);
-        Xforward = verb("XFORWARD", Grammar::Opaque, "Postfix").unlocked_by(Extension::Xforward).never(TELLS_WHO);
+        Xclient = verb("XCLIENT", Grammar::Opaque, "Postfix").unlocked_by(Extension::Xclient)
+            .never(TELLS_WHO);
+        Xforward = verb("XFORWARD", Grammar::Opaque, "Postfix").unlocked_by(Extension::Xforward)
+            .never(TELLS_WHO);
         Proxy = verb("PROXY", Grammar::Opaque, "HAProxy").never(TELLS_WHO);
 
         Xexch50 = exchange("XEXCH50").intermediate();

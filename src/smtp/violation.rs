@@ -3,6 +3,9 @@
 //! A violation is input, never an error of ours: the grammar finds it, the policy says what it weighs, the
 //! session answers it. The names are those of rule files, logs and metric labels.
 
+#[cfg(test)]
+mod tests;
+
 use super::reply::{Code, Enhanced};
 use super::table::table;
 
@@ -275,7 +278,7 @@ table! {
             "a local-part of more than 64 octets, as long return addresses of mailing systems have");
         LocalPartDots = reported("local_part_dots", "RFC 5321 4.1.2", 501, Enhanced(5, 5, 4),
             "The part of the address before the @ has a dot too many",
-            "a local-part with a dot at its start, at its end or beside another, as some old mailboxes have");
+            "a local-part with a dot at its start, at its end or beside another dot, as old mailboxes have");
         BareAddress = reported("bare_address", "RFC 5321 4.1.3", 501, Enhanced(5, 5, 4),
             "An address must stand in square brackets",
             "EHLO or HELO with an IP address that is not in square brackets");
@@ -292,10 +295,12 @@ table! {
             "A client must wait for the greeting",
             "a client that spoke before it was greeted");
 
-        EightBitContentUndeclared = reported("eight_bit_content_undeclared", "RFC 6152 3", 554, Enhanced(5, 6, 3),
+        EightBitContentUndeclared = reported(
+            "eight_bit_content_undeclared", "RFC 6152 3", 554, Enhanced(5, 6, 3),
             "The message has octets above 127, and BODY=8BITMIME was not declared",
             "octets above 127 in a body without BODY=8BITMIME");
-        EightBitHeaderUndeclared = reported("eight_bit_header_undeclared", "RFC 6531 3.2", 554, Enhanced(5, 6, 9),
+        EightBitHeaderUndeclared = reported(
+            "eight_bit_header_undeclared", "RFC 6531 3.2", 554, Enhanced(5, 6, 9),
             "The header has octets above 127, and SMTPUTF8 was not asked for",
             "octets above 127 in a header without the parameter SMTPUTF8");
         NulInContent = grammar("nul_in_content", "RFC 2045 2.8", 554, Enhanced(5, 6, 0),

@@ -1,10 +1,10 @@
-//! Known answers both ways: a line gives these values, the values give the canonical line, and that line gives the same
-//! values again. The cases are rows of `tests/grammar/*.toml`.
+//! Known answers both ways: a line gives these values, the values give the canonical line, and that line
+//! gives the same values again. The cases are rows of `tests/grammar/*.toml`.
 //!
-//! A `[[group]]` has a name, `rows`, and any key that all its rows share. Keys of a command: `line`; `verb`; the values
-//! (see [`values`]); `sloppy`, the tolerances that were needed; `canonical`, unless it is the line itself; or `fault`.
-//! Keys of a reply: `reply`; `code`, `enhanced`, `lines`; `canonical`, `fault` or `incomplete`. In lines and replies
-//! `\xNN` is one octet.
+//! A `[[group]]` has a name, `rows`, and any key that all its rows share. Keys of a command: `line`; `verb`;
+//! the values (see [`values`]); `sloppy`, the tolerances that were needed; `canonical`, unless it is the line
+//! itself; or `fault`. Keys of a reply: `reply`; `code`, `enhanced`, `lines`; `canonical`, `fault` or
+//! `incomplete`. In lines and replies `\xNN` is one octet.
 
 use gatepost::smtp::command::{self, Argument, Command, declared};
 use gatepost::smtp::parameter::{Body, Parameters};

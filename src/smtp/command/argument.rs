@@ -66,15 +66,16 @@ fn trimmed<'a>(behind: &'a [u8], sloppy: &mut Violations) -> &'a [u8] {
     text
 }
 
-/// Which octets may stand in an argument at all: no control characters but tabs, and beyond ASCII only valid
-/// UTF-8 where an address may stand.
+/// Which octets may stand in an argument at all: no control characters, but tabs where words are set off by
+/// white space; and beyond ASCII only valid UTF-8, where an address may stand.
 fn sound(grammar: Grammar, text: &[u8]) -> Result<(), Violation> {
     let addressed = matches!(grammar, Grammar::Mail | Grammar::Rcpt | Grammar::Text);
     match std::str::from_utf8(text) {
         Ok(valid) if valid.is_ascii() || addressed => {}
         _ => return Err(Violation::EightBitCommand),
     }
-    let control = |octet: &u8| octet.is_ascii_control() && *octet != b'\t';
+    let words = matches!(grammar, Grammar::Mail | Grammar::Rcpt | Grammar::Auth);
+    let control = |octet: &u8| octet.is_ascii_control() && !(words && *octet == b'\t');
     if text.iter().any(control) { Err(Violation::BadArgument) } else { Ok(()) }
 }
 

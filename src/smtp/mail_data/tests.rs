@@ -1,7 +1,13 @@
 //! The scanner against a definition that shares nothing with it: over all short inputs, whole and in pieces.
 
 use super::*;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
 
+const PARTS: &[&str] = &["\r\n", "\r\n", "\r", "\n", ".", "..", "\0", "\r\n.", "a", "\u{e4}bc", LONG];
+const LONG: &str =
+    "a line that is longer than any vector register, so that all ways through the search are gone";
 const ALPHABET: &[u8] = b"\r\n.a\0";
 const ALL_ENDS: [LineEnds; 3] = [LineEnds::Normalise, LineEnds::Reject, LineEnds::Lenient];
 
@@ -85,13 +91,17 @@ fn definition(input: &[u8], ends: LineEnds) -> Option<Outcome> {
     for place in 1..content.len() {
         let before = content[place - 1];
         let lone_dot = place > 1 && before == DOT && content[place - 2] == Token::Crlf;
+        let octet;
         let octets: &[u8] = match content[place] {
             Token::Lf if lone_dot && !lenient => b".\r\n",
             Token::Crlf | Token::Lf => b"\r\n",
             Token::Cr | Token::Nul => b" ",
             Token::Octet(b'.') if before == Token::Lf && !lenient => b"..",
             Token::Octet(b'.') => b".",
-            Token::Octet(_) => b"a",
+            Token::Octet(other) => {
+                octet = [other];
+                &octet
+            }
         };
         outcome.released.extend_from_slice(octets);
     }
@@ -251,5 +261,23 @@ fn a_scanner_is_ready_for_the_next_message_after_an_end() {
     let mut scanner = Scanner::default();
     for _ in 0..2 {
         assert!(scanner.scan(b"a\r\n.\r\n", LineEnds::Normalise, &mut |_| ()).ended);
+    }
+}
+
+proptest! {
+    #[test]
+    fn long_content_is_read_as_defined_however_it_is_cut(
+        parts in vec(select(PARTS), 0..40),
+        ends in select(&ALL_ENDS[..]),
+        cuts in vec(any::<Index>(), 0..4),
+    ) {
+        let input = [parts.concat().as_bytes(), b"\r\n.\r\nQUIT\r\n"].concat();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(input.len())).collect();
+        cuts.extend([0, input.len()]);
+        cuts.sort_unstable();
+        let slices: Vec<_> = cuts.windows(2).map(|cut| &input[cut[0]..cut[1]]).collect();
+        let outcome = scanned(&slices, ends);
+        prop_assert_eq!(Some(outcome.clone()), definition(&input, ends));
+        assert_one_message(&outcome.released, true);
     }
 }
