@@ -6,7 +6,7 @@ use super::exchange::Cleared;
 use super::judge::{Spoken, violation};
 use super::phase::{Phase, Place, Stage};
 use super::{Output, Session, replies};
-use crate::event::{Ending, Event, Fate, Outcome, Side};
+use crate::event::{Ending, Event, Fate, Force, Outcome, Side};
 use crate::policy::Weight;
 use crate::policy::verdict::{Action, Refusal};
 use crate::smtp::command::{self, Argument, Command};
@@ -101,7 +101,14 @@ impl Session {
         if self.tally.commands == 0
             && let Some(fault) = line::foreign(rest)
         {
-            self.refuse(now, violation(fault, Response::Disconnect), None, rest, out);
+            let refusal = violation(fault, Response::Disconnect);
+            if fault == Violation::TlsInPlaintext {
+                // Words in plain text mean nothing to who speaks TLS.
+                self.decide(&refusal, Force::Enforced, None, rest, out);
+                self.end(now, Ending::Refused, out);
+            } else {
+                self.refuse(now, refusal, None, rest, out);
+            }
             return rest.len();
         }
         let lenient = self.line_ends() == LineEnds::Lenient;

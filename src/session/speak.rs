@@ -194,7 +194,14 @@ impl Session {
         self.decide(refusal, Force::Observed, verb, detail, out);
     }
 
-    fn decide(&self, refusal: &Refusal, force: Force, verb: Option<Verb>, detail: &[u8], out: &mut Output) {
+    pub(super) fn decide(
+        &self,
+        refusal: &Refusal,
+        force: Force,
+        verb: Option<Verb>,
+        detail: &[u8],
+        out: &mut Output,
+    ) {
         out.tell(Event::Verdict(Box::new(Decision {
             check: refusal.check,
             id: self.setting.policy.id(refusal.check),
