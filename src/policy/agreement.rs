@@ -22,10 +22,9 @@ pub(super) fn verb(entry: &VerbEntry, findings: &Findings) -> Option<Verb> {
 
 /// A verb by its name, as operators write it.
 pub(super) fn named_verb(name: &Located<String>) -> Result<Verb, Diagnostic> {
-    let known = || Verb::ALL.iter().map(|verb| verb.facts().name).filter(|name| !name.is_empty());
     match Verb::from_wire(name.value.as_bytes()) {
         Verb::Unknown => {
-            Err(unknown_word(&name.place, "verb", &name.value, known().collect::<Vec<_>>().into_iter()))
+            Err(unknown_word(&name.place, "verb", &name.value, permittable().map(|verb| verb.facts().name)))
         }
         verb if verb.facts().name != name.value => {
             let finding = name.place.error(format!("verbs are written in capitals: `{}`", verb.facts().name));
@@ -33,6 +32,12 @@ pub(super) fn named_verb(name: &Located<String>) -> Result<Verb, Diagnostic> {
         }
         verb => Ok(verb),
     }
+}
+
+/// The verbs that a rule file can permit.
+pub(super) fn permittable() -> impl Iterator<Item = Verb> + Clone {
+    let possible = |verb: &Verb| verb.facts().never.is_none() && verb.facts().grammar != Grammar::Opaque;
+    Verb::ALL.iter().copied().filter(possible)
 }
 
 fn may_be_listed(verb: Verb, entry: &VerbEntry, findings: &Findings) -> bool {
@@ -118,7 +123,8 @@ pub(super) fn check(compiler: &Compiler<'_>, offer: Extensions, parameters: &Has
         let missing = |keyword: &&Keyword| needs(**keyword, extension) && !parameters.contains(keyword);
         for keyword in Keyword::ALL.iter().filter(missing) {
             let verb = keyword.verb().facts().name;
-            let message = format!("`{}` is offered, but its parameter is refused", written.value);
+            let message =
+                format!("`{}` is offered, but its parameter {} is refused", written.value, keyword.name());
             let help = format!("add \"{}\" to the parameters of {verb} in [verbs]", keyword.name());
             compiler.findings.add(written.place.error(message).with_help(help));
         }

@@ -140,6 +140,10 @@ impl Compiler<'_> {
             let all = Violation::ALL.iter().map(|violation| violation.facts());
             all.filter(|facts| facts.kind == ViolationKind::Conduct).map(|facts| facts.name)
         };
+        let refuse = |name: &Located<String>, why: &str, help: &str| {
+            let finding = name.place.error(format!("`{}` {why}", name.value));
+            self.findings.add(finding.with_help(help));
+        };
         let read = |(name, response): &(Located<String>, Response)| {
             let Some(violation) = Violation::from_name(&name.value) else {
                 let known = conduct().collect::<Vec<_>>();
@@ -148,6 +152,14 @@ impl Compiler<'_> {
                 self.findings.add(finding);
                 return None;
             };
+            if let Some(limit) = limits::Limit::of(violation) {
+                refuse(name, "is about a limit", &format!("see `{}` in [limits]", limit.name()));
+                return None;
+            }
+            if violation == Violation::VerbNotPermitted {
+                refuse(name, "is about a verb", "what [verbs] does not list is refused; list it there");
+                return None;
+            }
             let why = match violation.facts().kind {
                 ViolationKind::Conduct => return Some((violation, *response)),
                 ViolationKind::Framing => {
@@ -158,8 +170,7 @@ impl Compiler<'_> {
                     "is the relay's: a reply that cannot be understood cannot be handed on"
                 }
             };
-            let finding = name.place.error(format!("`{}` {why}", name.value));
-            self.findings.add(finding.with_help("remove it; [violations] names conduct only"));
+            refuse(name, why, "remove it; [violations] names conduct only");
             None
         };
         self.file.violations.iter().filter_map(read).collect()

@@ -222,6 +222,6 @@ fn earliest(field: Field) -> String {
     match known.as_slice() {
         [one] => format!("it is known at {one}"),
         few if few.len() <= 6 => format!("it is known at {}", few.join(", ")),
-        _ => "it is known at commands".to_owned(),
+        _ => "it is known once a command has come".to_owned(),
     }
 }

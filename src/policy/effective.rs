@@ -8,11 +8,32 @@ use std::fmt::{self, Write as _};
 /// The column in which origins stand, where the value leaves room.
 const ORIGIN: usize = 64;
 
+/// The order in which people expect it.
+const ORDER: &[&str] = &[
+    "profile",
+    "mode",
+    "verbs",
+    "extensions",
+    "greeting",
+    "line_ends",
+    "limits",
+    "relay",
+    "clients",
+    "lists",
+    "violations",
+    "replies",
+    "rule",
+    "exempt",
+    "signature",
+    "expect",
+];
+
 /// Prints a merged profile for `check --effective`. It is TOML again, so that it can be compared and even loaded.
 pub(super) fn print(merged: &Merged) -> String {
     let mut text = String::new();
-    let (tables, values): (Vec<_>, Vec<_>) =
-        merged.table.entries().iter().partition(|entry| is_headed(&entry.node));
+    let mut entries: Vec<&Entry> = merged.table.entries().iter().collect();
+    entries.sort_by_key(|entry| ORDER.iter().position(|key| *key == entry.key).unwrap_or(ORDER.len()));
+    let (tables, values): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| is_headed(&entry.node));
     for entry in values {
         line(&mut text, &entry.key, &entry.node, &entry.place);
     }
@@ -43,7 +64,7 @@ pub(super) fn print(merged: &Merged) -> String {
 fn is_headed(node: &Node) -> bool {
     match &node.value {
         Value::Table(_) => true,
-        Value::List(items) => items.iter().any(|item| matches!(item.value, Value::Table(_))),
+        Value::List(items) => items.iter().all(|item| matches!(item.value, Value::Table(_))),
         _ => false,
     }
 }

@@ -28,7 +28,7 @@ impl Deref for Folded {
 impl Folded {
     /// Lower case.
     pub(super) fn text(octets: &[u8]) -> Folded {
-        Folded::from_parts(&[octets])
+        Folded::joined(&[octets]).lower()
     }
 
     /// A domain: lower case, no final dot, A-labels.
@@ -46,18 +46,30 @@ impl Folded {
 
     /// A mailbox: both parts, with the `@` between them.
     pub(super) fn mailbox(local: &[u8], domain: &[u8]) -> Folded {
-        Folded::from_parts(&[local, b"@", &Folded::domain(domain)])
+        Folded::mailbox_as_written(local, domain).lower()
     }
 
-    fn from_parts(parts: &[&[u8]]) -> Folded {
+    /// A mailbox with its local part in the case in which it was written.
+    pub(super) fn mailbox_as_written(local: &[u8], domain: &[u8]) -> Folded {
+        Folded::joined(&[local, b"@", &Folded::domain(domain)])
+    }
+
+    fn joined(parts: &[&[u8]]) -> Folded {
         let mut short = ArrayVec::new();
         for part in parts {
             if short.try_extend_from_slice(part).is_err() {
-                return Folded::Long(parts.concat().to_ascii_lowercase());
+                return Folded::Long(parts.concat());
             }
         }
-        short.make_ascii_lowercase();
         Folded::Short(short)
+    }
+
+    fn lower(mut self) -> Folded {
+        match &mut self {
+            Folded::Short(octets) => octets.make_ascii_lowercase(),
+            Folded::Long(octets) => octets.make_ascii_lowercase(),
+        }
+        self
     }
 }
 

@@ -4,7 +4,7 @@ use super::document::{FromNode, Section, Word, expected};
 use super::quantity::{self, Octets, Rate};
 use super::source::Findings;
 use super::tree::{Node, Value};
-use crate::smtp::violation::Response;
+use crate::smtp::violation::{Response, Violation};
 use std::time::Duration;
 
 /// Each key that refuses with an id of its own.
@@ -63,6 +63,18 @@ impl Limit {
             Limit::LineTime => "line_time",
             Limit::DataWait => "data_wait",
             Limit::SessionTime => "session_time",
+        }
+    }
+
+    /// The limit that a violation is about: then `[limits]` decides, not `[violations]`.
+    pub const fn of(violation: Violation) -> Option<Limit> {
+        match violation {
+            Violation::MessageTooBig => Some(Limit::MessageSize),
+            Violation::HeaderTooBig => Some(Limit::HeaderTotal),
+            Violation::HeaderLineTooLong => Some(Limit::HeaderLine),
+            Violation::BodyLineTooLong => Some(Limit::BodyLine),
+            Violation::MailLoop => Some(Limit::Received),
+            _ => None,
         }
     }
 

@@ -199,10 +199,12 @@ impl Policy {
     /// `[violations]`: what to do about this one (framing: always disconnect; grammar: always reject).
     pub fn response(&self, violation: Violation) -> Response {
         let facts = violation.facts();
+        let limit = limits::Limit::of(violation).and_then(|limit| self.limits.response(limit));
         match facts.kind {
-            Kind::Framing | Kind::Relay => Response::Disconnect,
-            Kind::Grammar => Response::Reject,
-            Kind::Conduct => self.responses.get(&violation).copied().unwrap_or(facts.response),
+            Kind::Framing | Kind::Relay | Kind::Grammar => facts.response,
+            Kind::Conduct => {
+                limit.or_else(|| self.responses.get(&violation).copied()).unwrap_or(facts.response)
+            }
         }
     }
 
@@ -227,6 +229,7 @@ impl Policy {
     /// in monitor mode; where `identity` is `"none"` the session must enforce it all the same, or monitoring would make
     /// an open relay.
     pub fn weigh(&self, check: Check, scene: &Scene<'_>) -> Weight {
+        let check = check.canonical();
         if let Check::Violation(violation) = check
             && violation.facts().kind != Kind::Conduct
         {
@@ -332,6 +335,7 @@ impl Policy {
 
     /// Where a check was written: `rules/inbound.toml:52`, or `built in`.
     pub fn origin(&self, check: Check) -> String {
+        let check = check.canonical();
         let rule = self.index.rule(check).map(|rule| &rule.place);
         let written = rule.or_else(|| self.index.signature(check).map(|signature| &signature.place));
         written.or_else(|| self.origins.get(&check)).map_or_else(|| "built in".to_owned(), Place::to_string)

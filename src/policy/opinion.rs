@@ -1,7 +1,7 @@
 //! `[[rule]]`, `[[signature]]` and `[[exempt]]`: from what is written to what is meant.
 
 use super::Mode;
-use super::agreement::named_verb;
+use super::agreement::{named_verb, permittable};
 use super::compile::Compiler;
 use super::condition::{Point, When};
 use super::document::{not_yet, unknown_word};
@@ -283,12 +283,12 @@ fn point(on: &Located<String>) -> Result<Point, Diagnostic> {
         }
         _ => {}
     }
-    let verb = named_verb(on).map_err(|_| {
-        let verbs = Verb::ALL.iter().map(|verb| verb.facts()).filter(|facts| facts.never.is_none());
-        let names = verbs.filter(|facts| facts.grammar != Grammar::Opaque).map(|facts| facts.name);
-        let known: Vec<&str> = ["CONNECT", "MESSAGE"].into_iter().chain(names).collect();
-        unknown_word(&on.place, "point", &on.value, known.into_iter())
-    })?;
+    if Verb::from_wire(on.value.as_bytes()) == Verb::Unknown {
+        let verbs = permittable().map(|verb| verb.facts().name);
+        let known = ["CONNECT", "MESSAGE"].into_iter().chain(verbs);
+        return Err(unknown_word(&on.place, "point", &on.value, known));
+    }
+    let verb = named_verb(on)?;
     if verb.facts().grammar == Grammar::Opaque || verb.facts().never.is_some() {
         return Err(on.place.error(format!("`{}` can never be forwarded, so no rule is asked", on.value)));
     }

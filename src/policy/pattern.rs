@@ -10,8 +10,7 @@ use super::source::{Diagnostic, Findings, Located, Place};
 use super::tree::{Node, Value};
 use super::wildcard::Wildcard;
 use regex::bytes::{Regex, RegexBuilder};
-use std::borrow::Cow;
-use std::ops::RangeInclusive;
+use std::ops::{Deref, RangeInclusive};
 use std::sync::Arc;
 
 /// The most memory that one compiled expression may take. `[a-z]{1,1000}{1,1000}` is refused, not paid for.
@@ -43,18 +42,30 @@ impl Test {
     }
 }
 
+/// What wildcards and expressions look at.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack, to spare the heap")]
+enum Shown<'s> {
+    Written(&'s [u8]),
+    Folded(Folded),
+}
+
+impl Deref for Shown<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Shown::Written(octets) => octets,
+            Shown::Folded(octets) => octets,
+        }
+    }
+}
+
 /// A value as wildcards and expressions see it: domains folded, all else as it was written.
-fn shown<'s>(seen: &'s Seen<'_>) -> Option<Cow<'s, [u8]>> {
+fn shown<'s>(seen: &'s Seen<'_>) -> Option<Shown<'s>> {
     match seen {
-        Seen::Text(text) => Some(Cow::Borrowed(text)),
-        Seen::Domain(name) if name.is_ascii() && !name.iter().any(u8::is_ascii_uppercase) => {
-            Some(Cow::Borrowed(name.strip_suffix(b".").unwrap_or(name)))
-        }
-        Seen::Domain(name) => Some(Cow::Owned(Folded::domain(name).to_vec())),
-        Seen::Mailbox(local, None) => Some(Cow::Borrowed(local)),
-        Seen::Mailbox(local, Some(domain)) => {
-            Some(Cow::Owned([local, b"@".as_slice(), &Folded::domain(domain)].concat()))
-        }
+        Seen::Text(text) => Some(Shown::Written(text)),
+        Seen::Domain(name) => Some(Shown::Folded(Folded::domain(name))),
+        Seen::Mailbox(local, None) => Some(Shown::Written(local)),
+        Seen::Mailbox(local, Some(domain)) => Some(Shown::Folded(Folded::mailbox_as_written(local, domain))),
         Seen::Address(_) | Seen::Number(_) | Seen::Truth(_) => None,
     }
 }
@@ -203,7 +214,12 @@ fn read_text(field: Field, text: &str, node: &Node, lists: &Lists) -> Result<Rea
     }
     let words = field.words();
     if kind == Kind::Word && !words.iter().any(|word| word.eq_ignore_ascii_case(text)) {
-        return Err(unknown_word(&node.place, &format!("{} ", field.name()), text, words.into_iter()));
+        return Err(unknown_word(
+            &node.place,
+            &format!("word of `{}`", field.name()),
+            text,
+            words.into_iter(),
+        ));
     }
     Ok(Read::Plain(text.to_owned()))
 }
@@ -275,7 +291,7 @@ fn misfit(field: Field, node: &Node) -> Diagnostic {
         Kind::Number(Unit::Octets) => "a size: \">= 25MiB\" or \"10KiB..20KiB\"",
         Kind::Number(Unit::Seconds) => "a duration: \">= 5m\" or \"1m..5m\"",
         Kind::Truth => "true or false",
-        Kind::Word => "one of its words, without wildcards",
+        Kind::Word => "one word, without wildcards,",
     };
     expected(node, &format!("{what} for `{}`", field.name()))
 }

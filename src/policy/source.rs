@@ -208,23 +208,23 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.severity, self.message)?;
         if self.line == 0 {
-            write!(f, "  --> {}", self.path)?;
+            write!(f, " --> {}", self.path)?;
             if let Some(help) = &self.help {
-                write!(f, "\n   = help: {help}")?;
+                write!(f, "\n  = help: {help}")?;
             }
             return Ok(());
         }
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
-        writeln!(f, "{margin} --> {}:{}:{}", self.path, self.line, self.column)?;
-        writeln!(f, "{margin}  |")?;
-        writeln!(f, "{number}  | {}", self.excerpt)?;
+        writeln!(f, "{margin}--> {}:{}:{}", self.path, self.line, self.column)?;
+        writeln!(f, "{margin} |")?;
+        writeln!(f, "{number} | {}", self.excerpt)?;
         // A tab keeps its width under the caret only if it is repeated there.
         let indent: String =
             self.excerpt.chars().take(self.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        write!(f, "{margin}  | {indent}{}", "^".repeat(self.width))?;
+        write!(f, "{margin} | {indent}{}", "^".repeat(self.width))?;
         if let Some(help) = &self.help {
-            write!(f, "\n{margin}  = help: {help}")?;
+            write!(f, "\n{margin} = help: {help}")?;
         }
         Ok(())
     }

@@ -27,17 +27,27 @@ pub enum Check {
 }
 
 impl Check {
+    /// The check under which a violation is known: one that a limit is about goes by the limit's name.
+    #[must_use]
+    pub fn canonical(self) -> Check {
+        match self {
+            Check::Violation(violation) => Limit::of(violation).map_or(self, Check::Limit),
+            other => other,
+        }
+    }
+
     /// Every check that is not written by the operator.
     pub fn built_in() -> impl Iterator<Item = Check> {
         let limits = Limit::ALL.iter().copied().map(Check::Limit);
         let verbs = Verb::ALL.iter().copied().map(Check::Verb);
         let violations = Violation::ALL.iter().copied().map(Check::Violation);
+        let violations = violations.filter(|check| check.canonical() == *check);
         [Check::Relay, Check::Clients].into_iter().chain(limits).chain(verbs).chain(violations)
     }
 
     /// The id of a check that is not written by the operator.
     pub fn built_in_id(self) -> Option<String> {
-        Some(match self {
+        Some(match self.canonical() {
             Check::Violation(violation) => {
                 let facts = violation.facts();
                 let table = match facts.kind {
