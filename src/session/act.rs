@@ -48,6 +48,9 @@ impl Session {
             self.answer(&reply, out);
             return Turn::Taken(Fate::Answered);
         }
+        if self.uses_what_is_gone(command) {
+            return self.offer_changed(command.verb, now, out);
+        }
         match (&command.argument, command.verb) {
             (Ok(Argument::Hello(name)), verb) => self.hello(now, verb, *name, cleared, held, out),
             (Ok(Argument::Mail { .. }), _) => self.mail(now, command, cleared, held, out),
@@ -273,32 +276,57 @@ impl Session {
         turn
     }
 
+    /// Whether a command uses something that was offered from memory and that the relay, now that it is here, does not
+    /// offer. (SIZE is the gate's own, too.)
+    fn uses_what_is_gone(&self, command: &Command<'_>) -> bool {
+        let Link::Open { offer, .. } = &self.link else { return false };
+        let gone = |needed: Extension| needed != Extension::Size && !offer.extensions.contains(needed);
+        match &command.argument {
+            Ok(Argument::Mail { parameters, .. } | Argument::Rcpt { parameters, .. }) => {
+                parameters.iter().any(|parameter| parameter.needs().is_none_or(gone))
+            }
+            Ok(Argument::Chunk { .. }) => gone(Extension::Chunking),
+            _ => false,
+        }
+    }
+
+    /// The retry meets the new offer.
+    fn offer_changed(&mut self, verb: Verb, now: Moment, out: &mut Output) -> Turn {
+        if !self.exchange.is_empty() {
+            return Turn::Waits;
+        }
+        match verb {
+            // Its octets are on their way, and nobody wants them.
+            Verb::Bdat => self.disconnect(now, &replies::COME_BACK, Ending::RelayLost, out),
+            _ => {
+                if verb == Verb::Rcpt {
+                    out.tell(Event::Recipient(Outcome::Deferred));
+                }
+                self.answer(&replies::RELAY_CHANGED, out);
+                self.abandon(out);
+                self.phase = Phase::Parting;
+            }
+        }
+        Turn::Taken(Fate::Refused)
+    }
+
     /// Tells the relay of a MAIL that was answered here. Gives a turn if the recipient has to wait or cannot go on.
     fn late_mail(&mut self, now: Moment, out: &mut Output) -> Option<Turn> {
+        let late = self.phase.transaction().filter(|mail| matches!(mail.standing, Standing::Here))?;
+        if self.uses_what_is_gone(&late.command()) {
+            return Some(self.offer_changed(Verb::Rcpt, now, out));
+        }
         let offered = self.offered();
         let Self { phase, exchange, .. } = self;
-        let transaction = phase.transaction_mut().filter(|mail| matches!(mail.standing, Standing::Here))?;
+        let transaction = phase.transaction_mut()?;
         let mail = transaction.command();
-        let gone = |parameter: &Parameter<'_>| {
-            parameter.needs().is_none_or(|needed| needed != Extension::Size && !offered.contains(needed))
-        };
-        let changed =
-            matches!(&mail.argument, Ok(Argument::Mail { parameters, .. }) if parameters.iter().any(gone));
         // It was judged when it came, and nothing but its place has changed since.
-        if !changed && let Ok(cleared) = Cleared::judged(&mail, Verdict::Forward) {
+        if let Ok(cleared) = Cleared::judged(&mail, Verdict::Forward) {
             let keep =
                 |parameter: &Parameter<'_>| parameter.needs().is_some_and(|needed| offered.contains(needed));
             exchange.forward(now, &cleared, keep, Asked::LateMail, out);
         }
         drop(mail);
-        if changed {
-            // What was offered from memory is gone: the retry meets the new offer.
-            out.tell(Event::Recipient(Outcome::Deferred));
-            self.answer(&replies::RELAY_CHANGED, out);
-            self.abandon(out);
-            self.phase = Phase::Parting;
-            return Some(Turn::Taken(Fate::Refused));
-        }
         transaction.standing = Standing::There;
         (!self.pipelines()).then_some(Turn::Waits)
     }
