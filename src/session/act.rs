@@ -117,6 +117,10 @@ impl Session {
 
     /// What was offered from memory is gone: the retry meets the new offer.
     fn offer_changed(&mut self, verb: Verb, out: &mut Output) -> Turn {
+        if !self.exchange.is_empty() {
+            // What is in flight is answered first: the transaction ends here.
+            return Turn::Waits;
+        }
         if verb == Verb::Rcpt {
             out.tell(Event::Recipient(Outcome::Deferred));
         }
