@@ -130,12 +130,8 @@ impl Session {
         Turn::Taken(Fate::Refused)
     }
 
-    /// Asks for the link. Its hello is the client's own.
+    /// Asks for the link. Its hello is the client's own: `hello`, or the one that was accepted.
     fn need_link(&mut self, now: Moment, hello: Option<Box<[u8]>>, out: &mut Output) -> Need {
-        let hello = hello.unwrap_or_else(|| match self.phase.hello() {
-            Some(hello) => link::spoken(hello.verb(), hello.name()),
-            None => link::spoken(Verb::Ehlo, self.setting.station.name.as_bytes()),
-        });
         let by = now + self.setting.station.waits.open;
         match std::mem::replace(&mut self.link, Link::Closed) {
             open @ Link::Open { .. } => {
@@ -148,15 +144,25 @@ impl Session {
             }
             Link::Failed(why, words) => Need::Failed(why, words),
             Link::Greeted => {
+                let hello = hello.unwrap_or_else(|| self.own_hello());
                 let step = if hello.starts_with(b"HELO") { Step::Helo(hello) } else { Step::Ehlo(hello) };
                 self.say_hello(now, step, by, out);
                 Need::Waits
             }
             Link::Closed => {
+                let hello = hello.unwrap_or_else(|| self.own_hello());
                 out.act(Do::OpenLink);
                 self.link = Link::Opening { step: Step::Connecting(Some(hello)), by };
                 Need::Waits
             }
+        }
+    }
+
+    /// The hello for a link: the client's, or the gate's for a client that has said none.
+    fn own_hello(&self) -> Box<[u8]> {
+        match self.phase.hello() {
+            Some(hello) => link::spoken(hello.verb(), hello.name()),
+            None => link::spoken(Verb::Ehlo, self.setting.station.name.as_bytes()),
         }
     }
 
