@@ -1,0 +1,198 @@
+//! The deployment file, `gatepost.toml`: where Gatepost listens, and in front of what.
+
+use super::files;
+use gatepost::policy::Policy;
+use gatepost::policy::document::{Document, Section, Word, not_yet, unknown_word};
+use gatepost::policy::quantity::Octets;
+use gatepost::policy::source::{Diagnostic, Findings, Located, Source};
+use gatepost::proxy::config::{Address, Admin, Balance, Deployment, Listener, Relay};
+use gatepost::session::{Connect, WhenDown};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Gives the policy of a rule file; none if it has errors, which were told already.
+pub(super) type Compile<'c> = dyn FnMut(&str) -> Option<Arc<Policy>> + 'c;
+
+/// Reads a deployment file. What is wrong goes to `findings`, all of it at once; then there is no deployment.
+pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -> Option<Deployment> {
+    let unread = |reason| Diagnostic::about_file(path, format!("cannot read it: {reason}"));
+    let source = Source::new(path, findings.check(files::read(path).map_err(unread))?);
+    let document = Document::open(&source, findings)?;
+    let top = document.section(findings);
+    for later in ["state", "log", "store", "resolver", "explain", "certificate"] {
+        top.not_yet(later);
+    }
+    let name = top.require::<String>("name").and_then(|name| host_name(name, findings));
+    let buffer_memory = top.take::<Octets>("buffer_memory").map(|octets| octets.value.0);
+    let admin = top.section("admin").and_then(|section| admin(&section));
+    let drain = top.section("drain").and_then(|section| section.take::<Duration>("within"));
+    let relays = top.sections("relay").into_iter();
+    let mut relays: Vec<_> = relays.filter_map(|(name, section)| relay(&name.value, &section)).collect();
+    let mut house = House { source: &source, relays: &mut relays, compile, names: Vec::new() };
+    let listeners: Vec<_> =
+        top.list("listener").iter().filter_map(|section| house.listener(section)).collect();
+    drop(top);
+    Some(Deployment {
+        name: name.filter(|_| !findings.has_errors())?,
+        buffer_memory: buffer_memory.unwrap_or(Deployment::BUFFER_MEMORY),
+        admin,
+        listeners,
+        relays,
+        drain: drain.map_or(Deployment::DRAIN, |within| within.value),
+    })
+}
+
+/// A name that can stand in a greeting: the parts that no domain and no address literal has are refused.
+fn host_name(name: Located<String>, findings: &Findings) -> Option<String> {
+    let plain =
+        |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'[' | b']' | b':');
+    if name.value.is_empty() || name.value.len() > 255 || !name.value.bytes().all(plain) {
+        let finding = name.place.error(format!("`{}` is no host name", name.value.escape_debug()));
+        findings.add(finding.with_help("the name of this host, such as \"mx.example.com\""));
+        return None;
+    }
+    Some(name.value)
+}
+
+fn admin(section: &Section<'_>) -> Option<Admin> {
+    section.not_yet("control");
+    let listen = section.require::<SocketAddr>("listen");
+    let hosts = section.take::<Vec<String>>("hosts");
+    Some(Admin { listen: listen?.value, hosts: hosts.map(|hosts| hosts.value).unwrap_or_default() })
+}
+
+/// What the entries of `[[listener]]` have in common while they are read.
+struct House<'h> {
+    source: &'h Source,
+    relays: &'h mut Vec<Relay>,
+    compile: &'h mut Compile<'h>,
+    names: Vec<String>,
+}
+
+impl House<'_> {
+    fn listener(&mut self, section: &Section<'_>) -> Option<Listener> {
+        for later in ["from", "trusted", "tls", "certificates", "reserve"] {
+            section.not_yet(later);
+        }
+        only(section, "accept", "direct", &["proxy-protocol", "tproxy", "redirect"]);
+        let name = section.require::<String>("name");
+        let listen = section.require::<Vec<SocketAddr>>("listen");
+        let rules = section.require::<String>("rules");
+        let relay = section.require::<String>("relay").and_then(|name| self.relay(name, section.findings()));
+        let sessions = section.take::<usize>("sessions");
+        let of_client = section.take::<usize>("sessions_per_client");
+        let policy = rules.and_then(|rules| (self.compile)(&self.source.beside(&rules.value)));
+        let name = name?;
+        if self.names.contains(&name.value) {
+            let finding = name.place.error(format!("there are two listeners `{}`", name.value));
+            section.findings().add(finding.with_help("logs and metrics tell them apart by their names"));
+        }
+        self.names.push(name.value.clone());
+        Some(Listener {
+            name: name.value,
+            listen: listen?.value,
+            policy: policy?,
+            relay: relay?,
+            sessions: sessions.map_or(Listener::SESSIONS, |number| number.value),
+            sessions_per_client: of_client.map_or(Listener::SESSIONS_PER_CLIENT, |number| number.value),
+        })
+    }
+
+    /// The name of a `[relay.NAME]`, or an address for which nothing else is said.
+    fn relay(&mut self, name: Located<String>, findings: &Findings) -> Option<String> {
+        if self.relays.iter().any(|relay| relay.name == name.value) {
+            return Some(name.value);
+        }
+        let Some(address) = Address::read(&name.value).filter(|_| name.value.contains(':')) else {
+            let known = self.relays.iter().map(|relay| relay.name.as_str());
+            findings.add(unknown_word(&name.place, "relay", &name.value, known));
+            return None;
+        };
+        self.relays.push(Relay::new(&name.value, vec![address]));
+        Some(name.value)
+    }
+}
+
+fn relay(name: &str, section: &Section<'_>) -> Option<Relay> {
+    only(section, "identity", "none", &["xclient", "proxy-v1", "proxy-v2", "transparent"]);
+    only(section, "tls", "none", &["opportunistic", "required"]);
+    let addresses = section.require::<Vec<Located<String>>>("address").and_then(|written| {
+        let read = |text: &Located<String>| {
+            let wrong = || {
+                let finding = text.place.error(format!("`{}` is no address", text.value.escape_debug()));
+                finding.with_help(
+                    "a host and a port like \"10.0.0.5:25\", \"[::1]:25\" or \"mail.corp.test:25\"",
+                )
+            };
+            section.findings().check(Address::read(&text.value).ok_or_else(wrong))
+        };
+        let read: Vec<_> = written.value.iter().filter_map(read).collect();
+        if written.value.is_empty() {
+            section.findings().add(written.place.error("a relay without an address takes no mail"));
+        }
+        (!read.is_empty()).then_some(read)
+    });
+    let time = |key| section.take::<Duration>(key).map(|read| read.value);
+    let (connect_wait, open) = (time("connect_wait"), time("open_within"));
+    let (reply, last) = (time("reply_wait"), time("final_wait"));
+    let balance = section.take::<Order>("balance");
+    let connect = section.take::<When>("connect");
+    let when_down = section.take::<Down>("when_down");
+    let links = section.take::<usize>("links");
+    let usual = Relay::new(name, addresses?);
+    let mut waits = usual.waits;
+    waits.open = open.unwrap_or(waits.open);
+    waits.reply = reply.unwrap_or(waits.reply);
+    waits.last = last.unwrap_or(waits.last);
+    Some(Relay {
+        balance: balance.map_or(usual.balance, |order| order.value.0),
+        connect: connect.map_or(usual.connect, |when| when.value.0),
+        links: links.map(|links| links.value),
+        connect_wait: connect_wait.unwrap_or(usual.connect_wait),
+        waits,
+        when_down: when_down.map_or(usual.when_down, |down| down.value.0),
+        ..usual
+    })
+}
+
+/// A key of which this version knows one value, and the language more.
+fn only(section: &Section<'_>, key: &str, works: &str, later: &[&str]) {
+    let Some(word) = section.take::<String>(key).filter(|word| word.value != works) else { return };
+    section.findings().add(if later.contains(&word.value.as_str()) {
+        not_yet(&word.place, &format!("`{key} = \"{}\"`", word.value))
+    } else {
+        unknown_word(&word.place, key, &word.value, later.iter().copied().chain([works]))
+    });
+}
+
+/// `connect`
+#[derive(Clone, Copy)]
+struct When(Connect);
+
+impl Word for When {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("accept", Self(Connect::Accept)),
+        ("hello", Self(Connect::Hello)),
+        ("transaction", Self(Connect::Transaction)),
+        ("recipient", Self(Connect::Recipient)),
+    ];
+}
+
+/// `balance`
+#[derive(Clone, Copy)]
+struct Order(Balance);
+
+impl Word for Order {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("first", Self(Balance::First)), ("spread", Self(Balance::Spread))];
+}
+
+/// `when_down`
+#[derive(Clone, Copy)]
+struct Down(WhenDown);
+
+impl Word for Down {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("refuse", Self(WhenDown::Refuse)), ("greet", Self(WhenDown::Greet))];
+}
