@@ -2,4 +2,6 @@
 
 mod grammar;
 mod policies;
+mod readme;
+mod rooms;
 mod transcripts;

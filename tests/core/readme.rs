@@ -1,0 +1,73 @@
+//! The README says what the program does: its tables are compared with the ones in the code.
+//!
+//! `BLESS=1 cargo test --test core readme` writes the table of violations anew.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test of the README reads it"
+)]
+
+use gatepost::policy::limits::Limit;
+use gatepost::smtp::violation::{Kind, Response, Violation};
+use std::fmt::Write as _;
+use std::fs;
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+const BASE: &str = include_str!("../../rules/base.toml");
+
+fn violations() -> String {
+    let mut table = "| name | kind | reply | default | meaning |\n|---|---|---|---|---|\n".to_owned();
+    for violation in Violation::ALL {
+        let facts = violation.facts();
+        let kind = match facts.kind {
+            Kind::Framing => "framing",
+            Kind::Grammar => "grammar",
+            Kind::Conduct => "conduct",
+            Kind::Relay => "relay",
+        };
+        let response = match facts.response {
+            Response::Tolerate => "tolerate",
+            Response::Report => "report",
+            Response::Reject => "reject",
+            Response::Disconnect => "disconnect",
+        };
+        let (name, code, enhanced, meaning) = (facts.name, facts.code, facts.enhanced, facts.meaning);
+        writeln!(table, "| `{name}` | {kind} | {code} {enhanced} | {response} | {meaning} |").unwrap();
+    }
+    table
+}
+
+/// What stands between two marks.
+fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
+    let (_, rest) = text.split_once(from).expect("the first mark is there");
+    rest.split_once(to).expect("the second mark is there").0
+}
+
+#[test]
+fn the_table_of_violations_is_the_one_in_the_code() {
+    let (from, to) = ("<!-- violations -->\n", "<!-- /violations -->");
+    let text = fs::read_to_string(README).unwrap();
+    let written = between(&text, from, to);
+    if std::env::var_os("BLESS").is_some() && written != violations() {
+        fs::write(README, text.replacen(written, &violations(), 1)).unwrap();
+        return;
+    }
+    assert_eq!(written, violations());
+}
+
+#[test]
+fn the_table_of_limits_has_every_limit_with_its_default() {
+    let text = fs::read_to_string(README).unwrap();
+    let table = between(&text, "<!-- limits -->\n", "<!-- /limits -->");
+    for limit in Limit::ALL {
+        let name = limit.name();
+        let default = BASE
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "))
+            .map_or("nothing", |value| value.split('#').next().unwrap_or_default().trim());
+        let row = table.lines().find(|line| line.starts_with(&format!("| `{name}` | `{default}` |")));
+        assert!(row.is_some(), "the README has no row for {name} = {default}");
+    }
+}
