@@ -346,6 +346,11 @@ impl Policy {
         &self.expectations
     }
 
+    /// How many rules and signatures it has.
+    pub fn rules(&self) -> usize {
+        self.index.count()
+    }
+
     /// How many entries each named list has. (A reload in which a list shrinks by more than half is refused.)
     pub fn list_sizes(&self) -> &[(String, usize)] {
         &self.list_sizes

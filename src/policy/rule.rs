@@ -112,6 +112,11 @@ impl RuleIndex {
         }
     }
 
+    /// How many there are, signatures and all.
+    pub(super) fn count(&self) -> usize {
+        self.signatures.len().saturating_add(self.rules.len())
+    }
+
     /// All rules, in order.
     pub(super) fn rules(&self) -> &[Rule] {
         &self.rules
