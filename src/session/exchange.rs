@@ -1,0 +1,310 @@
+//! Commands and replies in flight: what the relay may hear, and whose reply comes next.
+//!
+//! Replies carry no name; they match commands strictly in order and by count (RFC 2920 3.1). Our own replies to
+//! commands that arrived behind forwarded ones wait here for their turn.
+
+mod output;
+
+pub use output::{Action, Octets, Output};
+
+use super::clock::Moment;
+use super::hello::Hello;
+use crate::event::Side;
+use crate::policy::verdict::{Refusal, Verdict};
+use crate::smtp::command::Command;
+use crate::smtp::mail_data::Piece;
+use crate::smtp::parameter::Parameter;
+use crate::smtp::reply::{Code, Heard, Reply};
+use crate::smtp::verb::Verb;
+use std::collections::VecDeque;
+
+/// Proof that the relay may hear this. It is made in this file alone: from a command with the verdict *forward*, from
+/// a piece of content that a scanner released, and from [`Own`]. Output to the relay takes nothing else.
+///
+/// ```compile_fail
+/// let smuggled = gatepost::session::Cleared("MAIL FROM:<a@b>");
+/// ```
+#[derive(Debug)]
+pub struct Cleared<T>(T);
+
+impl<'c, 'l> Cleared<&'c Command<'l>> {
+    /// Clears a command that was judged.
+    pub(super) fn judged(command: &'c Command<'l>, verdict: Verdict) -> Result<Self, Refusal> {
+        match verdict {
+            Verdict::Forward => Ok(Self(command)),
+            Verdict::Refuse(refusal) => Err(refusal),
+        }
+    }
+}
+
+impl<'p> Cleared<Piece<'p>> {
+    /// Clears what the scanner released.
+    pub(super) fn released(piece: Piece<'p>) -> Self {
+        Self(piece)
+    }
+}
+
+/// All that Gatepost itself says to a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own<'a> {
+    /// EHLO with the client's own name, as its canonical line.
+    Ehlo(&'a [u8]),
+    /// HELO, to a relay that takes no EHLO.
+    Helo(&'a [u8]),
+    /// The chunk of released content that goes out behind it.
+    Chunk(usize),
+    /// The end of a message in chunks.
+    LastChunk,
+    /// The end of mail data.
+    EndOfMailData,
+    /// Forget this mail transaction.
+    Reset,
+    /// Farewell.
+    Quit,
+}
+
+impl Own<'_> {
+    fn encode(self, out: &mut Vec<u8>) {
+        use std::io::Write;
+        // Writing to a Vec cannot fail.
+        let _ = match self {
+            Self::Ehlo(name) => out.write_all(&[b"EHLO ", name, b"\r\n"].concat()),
+            Self::Helo(name) => out.write_all(&[b"HELO ", name, b"\r\n"].concat()),
+            Self::Chunk(size) => write!(out, "BDAT {size}\r\n"),
+            Self::LastChunk => out.write_all(b"BDAT 0 LAST\r\n"),
+            Self::EndOfMailData => out.write_all(b".\r\n"),
+            Self::Reset => out.write_all(b"RSET\r\n"),
+            Self::Quit => out.write_all(b"QUIT\r\n"),
+        };
+    }
+}
+
+/// What the next reply of the relay answers.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// A command of the client's; it hears the reply.
+    Command(Verb),
+    /// A hello of the client's on an open link; what follows from it.
+    Hello(Box<Hello>),
+    /// A MAIL that the client was answered long ago.
+    LateMail,
+    /// A chunk of our own making.
+    Chunk,
+    /// The end of mail data, or the last chunk.
+    Message,
+    /// A RSET of our own.
+    Reset,
+}
+
+/// Something that waits for its turn to be said to the client.
+#[derive(Debug)]
+pub(super) enum Awaited {
+    /// The relay's next reply.
+    Relay(Asked),
+    /// A reply of our own.
+    Own(Box<[u8]>),
+    /// A reply of our own that is made to wait (a tarpit costs a timer and nothing else).
+    Held(Moment, Box<[u8]>),
+    /// The end of a chunk of the client's: answered when the relay has answered all that was made of it.
+    ChunkEnd {
+        /// Its octets.
+        size: u64,
+        /// Whether it ends the message.
+        last: bool,
+    },
+}
+
+/// What is in flight.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    waiting: VecDeque<Awaited>,
+    /// Since when the relay's next reply is waited for.
+    since: Moment,
+}
+
+/// The most commands in flight together.
+const DEPTH: usize = 128;
+
+impl Exchange {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether another command of the group that MAIL and RCPT make (RFC 2920 3.1) may join what is in flight.
+    pub(super) fn takes_recipient(&self) -> bool {
+        self.waiting.len() < DEPTH
+            && self.waiting.iter().all(|awaited| match awaited {
+                Awaited::Relay(asked) => {
+                    matches!(asked, Asked::Command(Verb::Mail | Verb::Rcpt) | Asked::LateMail)
+                }
+                Awaited::Own(_) => true,
+                Awaited::Held(..) | Awaited::ChunkEnd { .. } => false,
+            })
+    }
+
+    /// Whether another chunk of ours may follow those in flight.
+    pub(super) fn takes_chunk(&self) -> bool {
+        self.waiting.len() < DEPTH
+            && self.waiting.iter().all(|awaited| matches!(awaited, Awaited::Relay(Asked::Chunk)))
+    }
+
+    /// Recipients that the relay has not answered yet.
+    pub(super) fn recipients(&self) -> usize {
+        self.waiting
+            .iter()
+            .filter(|awaited| matches!(awaited, Awaited::Relay(Asked::Command(Verb::Rcpt))))
+            .count()
+    }
+
+    /// Until when a reply is made to wait, if the next one is.
+    pub(super) fn held_until(&self) -> Option<Moment> {
+        match self.waiting.front() {
+            Some(Awaited::Held(until, _)) => Some(*until),
+            _ => None,
+        }
+    }
+
+    /// What the relay's next reply answers.
+    pub(super) fn asked(&self) -> Option<&Asked> {
+        self.waiting.iter().find_map(|awaited| match awaited {
+            Awaited::Relay(asked) => Some(asked),
+            _ => None,
+        })
+    }
+
+    /// Since when it is waited for.
+    pub(super) fn since(&self) -> Moment {
+        self.since
+    }
+
+    /// Sends a cleared command to the relay; parameters for which `keep` is false stay here.
+    pub(super) fn forward(
+        &mut self,
+        now: Moment,
+        command: &Cleared<&Command<'_>>,
+        keep: impl Fn(&Parameter<'_>) -> bool,
+        asked: Asked,
+        out: &mut Output,
+    ) {
+        out.write(Side::Relay, |octets| {
+            // A command with a fault is never cleared: nothing is written then.
+            let _ = command.0.encode(keep, octets);
+        });
+        self.expect(now, asked);
+    }
+
+    /// Says something of our own to the relay and waits for the reply, if there is one to come.
+    pub(super) fn say(&mut self, now: Moment, own: Own<'_>, out: &mut Output) {
+        let own = Cleared(own);
+        out.write(Side::Relay, |octets| own.0.encode(octets));
+        match own.0 {
+            Own::LastChunk | Own::EndOfMailData => self.expect(now, Asked::Message),
+            Own::Reset => self.expect(now, Asked::Reset),
+            // Hello belongs to the opening of a link, and nobody waits for the reply to QUIT.
+            Own::Ehlo(_) | Own::Helo(_) | Own::Quit | Own::Chunk(_) => {}
+        }
+    }
+
+    /// Sends released content behind `DATA`.
+    pub(super) fn content(input: &[u8], piece: Cleared<Piece<'_>>, out: &mut Output) {
+        out.pass(input, piece.0);
+    }
+
+    /// Makes one chunk of the content that was passed since `mark`: its octets are all at hand.
+    pub(super) fn chunk(&mut self, now: Moment, mark: usize, size: usize, out: &mut Output) {
+        if size > 0 {
+            let own = Cleared(Own::Chunk(size));
+            out.insert(mark, |octets| own.0.encode(octets));
+            self.expect(now, Asked::Chunk);
+        }
+    }
+
+    fn expect(&mut self, now: Moment, asked: Asked) {
+        if self.asked().is_none() {
+            self.since = now;
+        }
+        self.waiting.push_back(Awaited::Relay(asked));
+    }
+
+    /// The relay answered: what was it asked?
+    pub(super) fn answered(&mut self, now: Moment) -> Option<Asked> {
+        self.since = now;
+        match self.waiting.pop_front() {
+            Some(Awaited::Relay(asked)) => Some(asked),
+            other => {
+                // Nothing was asked: what waits goes on waiting.
+                self.waiting.extend(other);
+                None
+            }
+        }
+    }
+
+    /// Says a reply of our own to the client, in its turn.
+    pub(super) fn reply(&mut self, hold: Option<Moment>, write: impl FnOnce(&mut Vec<u8>), out: &mut Output) {
+        if self.waiting.is_empty() && hold.is_none() {
+            return out.to_client(write);
+        }
+        let mut octets = Vec::new();
+        write(&mut octets);
+        self.waiting.push_back(match hold {
+            Some(until) => Awaited::Held(until, octets.into()),
+            None => Awaited::Own(octets.into()),
+        });
+    }
+
+    /// A chunk of the client's is complete.
+    pub(super) fn chunk_end(&mut self, size: u64, last: bool) {
+        self.waiting.push_back(Awaited::ChunkEnd { size, last });
+    }
+
+    /// Says what has come to its turn; gives back the end of a chunk that has.
+    pub(super) fn flush(&mut self, now: Moment, out: &mut Output) -> Option<(u64, bool)> {
+        loop {
+            match self.waiting.front() {
+                Some(Awaited::Own(octets)) => out.to_client(|to| to.extend_from_slice(octets)),
+                Some(Awaited::Held(until, octets)) if *until <= now => {
+                    out.to_client(|to| to.extend_from_slice(octets));
+                }
+                Some(&Awaited::ChunkEnd { size, last }) => {
+                    self.waiting.pop_front();
+                    return Some((size, last));
+                }
+                Some(Awaited::Held(..) | Awaited::Relay(_)) | None => return None,
+            }
+            self.waiting.pop_front();
+        }
+    }
+
+    /// Nothing more will be answered: forgets what is in flight.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+    }
+}
+
+/// Words for the client: our own, or the relay's as they were heard.
+#[derive(Clone, Debug)]
+pub(super) enum Words {
+    /// Gatepost's.
+    Own(Reply),
+    /// The relay's, canonical.
+    Relay(Box<[u8]>),
+}
+
+impl Words {
+    /// Keeps what the relay said.
+    pub(super) fn of(heard: &Heard<'_>) -> Self {
+        let mut octets = Vec::new();
+        heard.encode(&mut octets);
+        Self::Relay(octets.into())
+    }
+
+    /// Their code.
+    pub(super) fn code(&self) -> Option<Code> {
+        match self {
+            Self::Own(reply) => Some(reply.code),
+            Self::Relay(octets) => Code::new(
+                octets.iter().take(3).fold(0, |code, digit| code * 10 + u16::from(digit.wrapping_sub(b'0'))),
+            ),
+        }
+    }
+}

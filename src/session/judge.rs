@@ -1,0 +1,327 @@
+//! What the policy says of a command: verb, length, grammar, sequence, parameters, tables, signatures, opinions, in
+//! this order; the first refusal wins, and nothing permits.
+
+use super::clock::Moment;
+use super::hello::Hello;
+use super::offer::{Announced, Offer};
+use super::phase::Place;
+use super::{Session, link::Link, replies};
+use crate::policy::condition::{CommandScene, HelloScene, MailScene, Point, Scene};
+use crate::policy::limits::Limit;
+use crate::policy::verdict::{Action, Check, Refusal, Verdict};
+use crate::policy::{Mode, Weight};
+use crate::smtp::command::{self, Argument, Command};
+use crate::smtp::extension::Extensions;
+use crate::smtp::parameter::{Keyword, Parameters};
+use crate::smtp::path::{ForwardPath, ReversePath};
+use crate::smtp::reply::Reply;
+use crate::smtp::verb::Verb;
+use crate::smtp::violation::{Kind, Response, Violation};
+
+/// A judgement with what it leaves behind.
+#[derive(Debug)]
+pub(super) struct Judgement {
+    pub(super) verdict: Verdict,
+    /// What is only to be observed.
+    pub(super) observed: Vec<Refusal>,
+    /// An opinion that waits for the first recipient.
+    pub(super) held: Option<Refusal>,
+}
+
+/// A command line with its measure.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spoken<'a> {
+    pub(super) command: &'a Command<'a>,
+    /// Octets of the line, CRLF included.
+    pub(super) length: usize,
+    /// The line without it.
+    pub(super) line: &'a [u8],
+}
+
+/// The verbs that the session can carry out; no rule can allow another.
+const CARRIED: [Verb; 13] = [
+    Verb::Ehlo,
+    Verb::Helo,
+    Verb::Mail,
+    Verb::Rcpt,
+    Verb::Data,
+    Verb::Bdat,
+    Verb::Rset,
+    Verb::Noop,
+    Verb::Quit,
+    Verb::Vrfy,
+    Verb::Expn,
+    Verb::Help,
+    Verb::Etrn,
+];
+
+/// One judgement in the making.
+struct Judge<'s> {
+    session: &'s Session,
+    scene: Scene<'s>,
+    observed: Vec<Refusal>,
+}
+
+impl Session {
+    /// Judges one command. Nothing is counted or told here: a command may be judged again when it had to wait.
+    pub(super) fn judge(&self, now: Moment, spoken: Spoken<'_>, place: Place) -> Judgement {
+        let mail = self.phase.transaction().map(super::transaction::Transaction::command);
+        let scene = self.scene(now, spoken, mail.as_ref());
+        let mut judge = Judge { session: self, scene, observed: Vec::new() };
+        let (verdict, held) = match judge.decide(spoken, place) {
+            Ok(held) => (Verdict::Forward, held),
+            Err(refusal) => (Verdict::Refuse(refusal), None),
+        };
+        Judgement { verdict, observed: judge.observed, held }
+    }
+
+    /// The scene without a command.
+    pub(super) fn bare_scene(&self, now: Moment) -> Scene<'_> {
+        Scene {
+            client: self.setting.client,
+            listener: &self.setting.station.listener,
+            hello: self.phase.hello().and_then(Hello::scene),
+            mail: None,
+            rcpt: None,
+            rcpt_count: self.phase.transaction().map_or(0, |mail| mail.accepted),
+            parameters: None,
+            command: None,
+            message_octets: None,
+            errors: self.tally.errors,
+            messages: self.tally.messages,
+            age: now.since(self.tally.began),
+        }
+    }
+
+    fn scene<'s>(&'s self, now: Moment, spoken: Spoken<'s>, mail: Option<&'s Command<'s>>) -> Scene<'s> {
+        let mut scene = self.bare_scene(now);
+        let command = spoken.command;
+        let argument = spoken.line.get(command.spoken.len()..).unwrap_or_default().trim_ascii_start();
+        scene.command = Some(CommandScene { verb: command.verb, length: spoken.length, argument });
+        for known in mail.into_iter().chain([command]) {
+            match &known.argument {
+                Ok(Argument::Hello(name)) => scene.hello = Some(HelloScene { verb: known.verb, name: *name }),
+                Ok(Argument::Mail { path, parameters }) => {
+                    scene.mail = Some(MailScene { path: *path, size: command::declared(parameters).size });
+                    scene.parameters = Some(parameters);
+                }
+                Ok(Argument::Rcpt { path, parameters }) => {
+                    scene.rcpt = Some(*path);
+                    scene.parameters = Some(parameters);
+                }
+                _ => {}
+            }
+        }
+        scene
+    }
+
+    /// What the relay offers, as far as we know.
+    pub(super) fn offer(&self) -> Offer {
+        match &self.link {
+            Link::Open { offer, .. } => offer.clone(),
+            _ => self.setting.learned.as_deref().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// The limits in force, also before a hello.
+    pub(super) fn announced(&self) -> Announced {
+        match self.phase.hello() {
+            Some(hello) => hello.announced,
+            None => Announced::of(&self.setting.policy, &self.offer()).bare(),
+        }
+    }
+}
+
+/// A refusal by a violation, in the words of its row.
+pub(super) fn violation(violation: Violation, response: Response) -> Refusal {
+    let facts = violation.facts();
+    let action = if response == Response::Disconnect { Action::Disconnect } else { Action::Reject };
+    let reply = Reply::new(facts.code.get(), facts.enhanced, facts.text);
+    Refusal { check: Check::Violation(violation), action, reply, tarpit: None, at_once: true }
+}
+
+/// A refusal by a built-in table.
+pub(super) fn refusal(check: Check, action: Action, reply: Reply) -> Refusal {
+    Refusal { check, action, reply, tarpit: None, at_once: true }
+}
+
+impl Judge<'_> {
+    fn decide(&mut self, spoken: Spoken<'_>, place: Place) -> Result<Option<Refusal>, Refusal> {
+        let command = spoken.command;
+        let announced = self.session.announced();
+        self.verb(command.verb, announced.extensions)?;
+        self.length(spoken, announced.extensions)?;
+        self.grammar(command)?;
+        // Out of sequence is no opinion: what a verb means depends on where it stands.
+        place.admits(command.verb).map_err(|fault| violation(fault, Response::Reject))?;
+        self.parameters(command, &announced)?;
+        self.tables(command, &announced)?;
+        self.opinions(command)
+    }
+
+    /// Weighs a finding: refuses, notes, or passes over it.
+    fn find(&mut self, refusal: Refusal) -> Result<(), Refusal> {
+        match self.session.setting.policy.weigh(refusal.check, &self.scene) {
+            Weight::Enforce => Err(refusal),
+            Weight::Observe => {
+                self.observed.push(refusal);
+                Ok(())
+            }
+            Weight::Nothing => Ok(()),
+        }
+    }
+
+    fn break_rule(&mut self, fault: Violation) -> Result<(), Refusal> {
+        let found = violation(fault, self.session.setting.policy.response(fault));
+        if fault.facts().kind == Kind::Conduct { self.find(found) } else { Err(found) }
+    }
+
+    fn verb(&mut self, verb: Verb, offered: Extensions) -> Result<(), Refusal> {
+        let policy = &self.session.setting.policy;
+        if verb == Verb::Unknown {
+            return self.break_rule(Violation::UnknownVerb);
+        }
+        let rule = policy.verb(verb);
+        if rule.is_some_and(|rule| rule.reply.is_some()) {
+            return Ok(());
+        }
+        let facts = Violation::VerbNotPermitted.facts();
+        let words = Reply::new(facts.code.get(), facts.enhanced, facts.text);
+        let refused = refusal(Check::Verb(verb), Action::Reject, words);
+        if !CARRIED.contains(&verb) {
+            return Err(refused);
+        }
+        let locked = verb.facts().unlocked_by.is_some_and(|extension| !offered.contains(extension));
+        if locked && verb != Verb::Etrn {
+            return Err(refused);
+        }
+        if rule.is_none() { self.find(refused) } else { Ok(()) }
+    }
+
+    fn length(&mut self, spoken: Spoken<'_>, offered: Extensions) -> Result<(), Refusal> {
+        let verb = spoken.command.verb;
+        let rule = self.session.setting.policy.verb(verb).and_then(|rule| rule.max_length);
+        // RFC 5321 4.5.3.1.4: 512, and what each extension offered in this session adds.
+        let most = rule.unwrap_or_else(|| 512_usize.saturating_add(offered.octets_for(verb)));
+        if spoken.length > most { self.break_rule(Violation::LineTooLong) } else { Ok(()) }
+    }
+
+    fn grammar(&mut self, command: &Command<'_>) -> Result<(), Refusal> {
+        if let Err(fault) = &command.argument {
+            return Err(violation(*fault, self.session.setting.policy.response(*fault)));
+        }
+        command.sloppy.iter().try_for_each(|sloppy| self.break_rule(sloppy))
+    }
+
+    fn parameters(&mut self, command: &Command<'_>, announced: &Announced) -> Result<(), Refusal> {
+        match &command.argument {
+            Ok(Argument::Mail { path, parameters }) => {
+                self.offered(parameters, announced.extensions)?;
+                let declared = command::declared(parameters);
+                let eight_bit = matches!(path, ReversePath::Mailbox(mailbox) if mailbox.is_eight_bit());
+                if eight_bit && !declared.smtputf8 {
+                    return self.break_rule(Violation::EightBitReversePath);
+                }
+                if declared.size.is_some_and(|size| size > announced.size) {
+                    let facts = Violation::MessageTooBig.facts();
+                    let words = Reply::new(facts.code.get(), facts.enhanced, facts.text);
+                    return self.find(refusal(Check::Limit(Limit::MessageSize), Action::Reject, words));
+                }
+                Ok(())
+            }
+            Ok(Argument::Rcpt { path, parameters }) => {
+                self.offered(parameters, announced.extensions)?;
+                let eight_bit = matches!(path, ForwardPath::Mailbox(mailbox) if mailbox.is_eight_bit());
+                let utf8 = self.session.phase.transaction().is_some_and(|mail| mail.declared.smtputf8);
+                if eight_bit && !utf8 { self.break_rule(Violation::EightBitForwardPath) } else { Ok(()) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Each parameter must be known, offered in this session and permitted.
+    fn offered(&mut self, parameters: &Parameters<'_>, offered: Extensions) -> Result<(), Refusal> {
+        let policy = &self.session.setting.policy;
+        let permits = |keyword: Keyword| policy.mode() == Mode::Monitor || policy.permits_parameter(keyword);
+        let stranger = parameters.iter().any(|parameter| {
+            !parameter.needs().is_some_and(|extension| offered.contains(extension))
+                || !parameter.keyword.is_some_and(permits)
+        });
+        if stranger { self.break_rule(Violation::ParameterUnknown) } else { Ok(()) }
+    }
+
+    fn tables(&mut self, command: &Command<'_>, announced: &Announced) -> Result<(), Refusal> {
+        let session = self.session;
+        let limits = session.setting.policy.limits();
+        let tally = &session.tally;
+        if command.verb.facts().trivial && tally.trivial >= limits.trivial_commands {
+            let words = replies::TOO_MANY_TRIVIAL;
+            self.find(refusal(Check::Limit(Limit::TrivialCommands), Action::Disconnect, words))?;
+        }
+        match &command.argument {
+            Ok(Argument::Mail { .. }) if tally.transactions >= announced.transactions => {
+                let words = replies::TOO_MANY_TRANSACTIONS;
+                self.find(refusal(Check::Limit(Limit::Transactions), Action::Disconnect, words))
+            }
+            Ok(Argument::Rcpt { path, .. }) => self.recipient(path, announced),
+            _ => Ok(()),
+        }
+    }
+
+    fn recipient(&mut self, path: &ForwardPath<'_>, announced: &Announced) -> Result<(), Refusal> {
+        let session = self.session;
+        if !session.setting.policy.relays_to(path) {
+            // In no mode an opinion: the relay knows only the gate's address, and may trust it.
+            return Err(refusal(Check::Relay, Action::Reject, replies::RELAY_DENIED));
+        }
+        let asked = session.phase.transaction().map_or(0, |mail| mail.asked);
+        if asked >= announced.recipients {
+            let words = replies::TOO_MANY_RECIPIENTS;
+            self.find(refusal(Check::Limit(Limit::Recipients), Action::Reject, words))?;
+        }
+        if session.tally.refused_recipients >= session.setting.policy.limits().refused_recipients {
+            let words = replies::TOO_MANY_REFUSED;
+            self.find(refusal(Check::Limit(Limit::RefusedRecipients), Action::Reject, words))?;
+        }
+        Ok(())
+    }
+
+    /// Signatures and opinions. Those that may wait for the first recipient are given back.
+    fn opinions(&mut self, command: &Command<'_>) -> Result<Option<Refusal>, Refusal> {
+        let session = self.session;
+        let policy = &session.setting.policy;
+        let observed = &mut self.observed;
+        let found =
+            policy.judge(Point::Command(command.verb), &self.scene, &mut |refusal| observed.push(refusal));
+        let Ok(Argument::Rcpt { path, .. }) = &command.argument else {
+            return match found {
+                Some(refusal) if waits(&refusal, command.verb, policy.delay()) => Ok(Some(refusal)),
+                Some(refusal) => Err(refusal),
+                None => Ok(None),
+            };
+        };
+        let held = [
+            session.held.as_ref(),
+            session.phase.hello().and_then(|hello| hello.held.as_ref()),
+            session.phase.transaction().and_then(|mail| mail.held.as_ref()),
+        ];
+        // RFC 5321 4.5.1: postmaster hears no opinions.
+        let opinion = |refusal: &Refusal| matches!(refusal.check, Check::Rule(_));
+        let spared = policy.always(path);
+        let first = found.iter().filter(|refusal| !opinion(refusal)).cloned().next();
+        let refused = first.or_else(|| {
+            let opinions = held.into_iter().flatten().chain(found.iter());
+            (!spared).then(|| opinions.cloned().next()).flatten()
+        });
+        refused.map_or(Ok(None), Err)
+    }
+}
+
+/// Whether an opinion waits for the first recipient.
+fn waits(refusal: &Refusal, verb: Verb, delay: bool) -> bool {
+    delay
+        && !refusal.at_once
+        && refusal.action == Action::Reject
+        && matches!(refusal.check, Check::Rule(_))
+        && matches!(verb, Verb::Ehlo | Verb::Helo | Verb::Mail)
+}

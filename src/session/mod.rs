@@ -1,0 +1,304 @@
+//! Where this connection stands: the session as a pure machine.
+//!
+//! No socket, no clock, no logger, no lock. Octets and time go in; things to do come out, in order.
+//!
+//! * [`Session::receive`] is shown octets of a side and says how many it took; the driver keeps the rest and shows it
+//!   again, with what followed, after anything else has happened.
+//! * [`Session::happened`] is told everything that is not octets.
+//! * [`Output`] says what to do. It borrows nothing and is shared by all sessions of a thread, so a session owns no buffer.
+//! * [`Session::room`] is the back-pressure, [`Session::deadline`] the one timer.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `phase` | where we are, and which verb may come: the whole sequence logic |
+//! | `exchange` | what we wait for: commands and replies in flight, [`Cleared`] |
+//! | `link` | the link to the relay, and how it is opened |
+//! | `offer`, `hello` | what the relay offers, what the client was offered |
+//! | `transaction`, `content` | a message on its way |
+//! | `judge` | what the policy says of a command |
+//! | `client`, `relay` | what follows from a command, from a reply |
+//! | `delivery` | what becomes of content |
+//! | `speak` | answers, refusals, the last word |
+
+mod client;
+mod clock;
+mod content;
+mod delivery;
+mod exchange;
+mod hello;
+mod judge;
+mod link;
+mod offer;
+mod phase;
+mod relay;
+mod replies;
+mod setting;
+mod speak;
+mod transaction;
+
+pub use clock::Moment;
+pub use exchange::{Action, Cleared, Octets, Output};
+pub use offer::Offer;
+pub use setting::{Connect, SessionId, Setting, Station, Waits, WhenDown};
+
+use crate::event::{Ending, LinkFailure, Side};
+use crate::policy::verdict::Refusal;
+use crate::smtp::line::HARD_CAP;
+use crate::smtp::reply::REPLY_CAP;
+use client::Reading;
+use exchange::{Exchange, Words};
+use link::Link;
+use phase::{Phase, Stage};
+use std::time::Duration;
+
+/// Octets of content that the session will look at in one call.
+const CONTENT_ROOM: usize = 64 * 1024;
+
+/// What happened, other than octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// The link that was asked for is connected; the relay speaks next.
+    LinkOpened,
+    /// It could not be had.
+    LinkFailed(LinkFailure),
+    /// A side will send nothing more. Of the client this is told only once everything it sent was taken or cannot be
+    /// ([`Session::is_waiting`]).
+    Ended(Side),
+    /// [`Session::deadline`] has come.
+    DeadlinePassed,
+    /// The process is going away.
+    Draining,
+    /// No memory is left for what this connection holds back.
+    MemoryShort,
+}
+
+/// One SMTP session with its client and, when it is needed, its link to the relay.
+#[derive(Debug)]
+pub struct Session {
+    setting: Setting,
+    phase: Phase,
+    /// How the client's next octets are to be read.
+    reading: Reading,
+    link: Link,
+    exchange: Exchange,
+    /// An opinion of CONNECT that waits for the first recipient.
+    held: Option<Refusal>,
+    /// Since when it is the client's turn, and since when its line is incomplete.
+    turn: Moment,
+    line: Option<Moment>,
+    /// When the session is asked to end between transactions, and why.
+    farewell: (Moment, Ending),
+    tally: Tally,
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    began: Moment,
+    commands: u32,
+    refusals: u32,
+    messages: u32,
+    recipients: u32,
+    transactions: u32,
+    octets: u64,
+    /// Since the last accepted message.
+    errors: u32,
+    refused_recipients: u32,
+    trivial: u32,
+}
+
+impl Session {
+    /// A session that has not begun; [`begin`](Self::begin) says the greeting.
+    pub fn new(setting: Setting) -> Self {
+        let farewell = (Moment(Duration::MAX), Ending::TimeUp);
+        Self {
+            setting,
+            phase: Phase::Connecting(None),
+            reading: Reading::Lines,
+            link: Link::Closed,
+            exchange: Exchange::default(),
+            held: None,
+            turn: Moment::default(),
+            line: None,
+            farewell,
+            tally: Tally::default(),
+        }
+    }
+
+    /// The client has connected.
+    pub fn begin(&mut self, now: Moment, out: &mut Output) {
+        self.tally.began = now;
+        self.turn = now;
+        self.farewell.0 = now + self.setting.policy.limits().session_time;
+        self.admit(now, out);
+    }
+
+    /// Shows octets of a side: all that were not taken yet. Gives how many were taken.
+    pub fn receive(&mut self, now: Moment, side: Side, input: &[u8], out: &mut Output) -> usize {
+        match side {
+            Side::Client => self.hear_client(now, input, out),
+            Side::Relay => self.hear_relay(now, input, out),
+        }
+    }
+
+    /// Tells what happened.
+    pub fn happened(&mut self, now: Moment, what: Happening, out: &mut Output) {
+        if self.is_over() {
+            return;
+        }
+        match what {
+            Happening::LinkOpened => self.link_opened(),
+            Happening::LinkFailed(why) => self.link_failed(now, why, link::words(why), out),
+            Happening::Ended(Side::Client) => self.end(now, Ending::ClientClosed, out),
+            Happening::Ended(Side::Relay) => self.relay_lost(now, out),
+            Happening::DeadlinePassed => self.deadline_passed(now, out),
+            Happening::Draining => {
+                self.farewell = (now, Ending::Drained);
+                if self.is_between() {
+                    self.part(now, out);
+                }
+            }
+            Happening::MemoryShort => self.disconnect(now, &replies::NO_MEMORY, Ending::Memory, out),
+        }
+    }
+
+    /// How many octets of a side the session will look at now; 0 while it waits for something else.
+    pub fn room(&self, side: Side) -> usize {
+        match (side, &self.phase) {
+            (_, Phase::Over) => 0,
+            (Side::Relay, _) => REPLY_CAP,
+            (Side::Client, _) if matches!(self.link, Link::Opening { .. }) && !self.greets() => 0,
+            (Side::Client, Phase::Introduced(_, Stage::Data(_, content) | Stage::Chunks(_, content)))
+                if content.in_chunk() || matches!(self.phase, Phase::Introduced(_, Stage::Data(..))) =>
+            {
+                let open = self.exchange.is_empty() || self.exchange.takes_chunk() && self.pipelines();
+                if open { CONTENT_ROOM } else { 0 }
+            }
+            (Side::Client, _) => {
+                let open = self.exchange.is_empty() || self.exchange.takes_recipient() && self.pipelines();
+                if open { HARD_CAP } else { 0 }
+            }
+        }
+    }
+
+    /// Whether the session waits for something other than the client: the relay, the link, the end of a tarpit.
+    pub fn is_waiting(&self) -> bool {
+        !self.is_over() && (!self.exchange.is_empty() || matches!(self.link, Link::Opening { .. }))
+    }
+
+    /// Whether the last word was said.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+    }
+
+    /// Whether no message is on its way: the session may be ended without a loss.
+    pub fn is_between(&self) -> bool {
+        self.exchange.is_empty()
+            && matches!(
+                self.phase,
+                Phase::Greeted | Phase::Parting | Phase::Introduced(_, Stage::Idle | Stage::Spoiled)
+            )
+    }
+
+    /// When to say [`Happening::DeadlinePassed`]. A deadline runs against a side only while octets would be taken from it.
+    pub fn deadline(&self) -> Option<Moment> {
+        let waits = &self.setting.station.waits;
+        if self.is_over() {
+            return None;
+        }
+        if let Phase::Connecting(Some(until)) = self.phase {
+            return Some(until);
+        }
+        if let Some(until) = self.exchange.held_until() {
+            return Some(until);
+        }
+        if let Link::Opening { by, .. } = self.link {
+            return Some(by);
+        }
+        if let Some(asked) = self.exchange.asked() {
+            let wait = if matches!(asked, exchange::Asked::Message) { waits.last } else { waits.reply };
+            return Some(self.exchange.since() + wait);
+        }
+        Some(self.client_deadline())
+    }
+
+    fn client_deadline(&self) -> Moment {
+        let limits = self.setting.policy.limits();
+        if let Some(budget) = self.budget() {
+            return budget.deadline();
+        }
+        match self.line {
+            Some(since) => since + limits.line_time,
+            None => self.turn + limits.command_wait,
+        }
+    }
+
+    /// The time up to `now` was spent by the relay, not by the client: it took no octets.
+    pub fn forgive(&mut self, now: Moment) {
+        if let Some(budget) = self.budget_mut() {
+            budget.forgive(now);
+        }
+    }
+
+    fn budget(&self) -> Option<&clock::Budget> {
+        match (&self.reading, &self.phase) {
+            (Reading::Swallow { budget, .. }, _) => Some(budget),
+            (Reading::Lines, Phase::Introduced(_, Stage::Data(_, content))) => Some(&content.budget),
+            (Reading::Lines, Phase::Introduced(_, Stage::Chunks(_, content))) if content.in_chunk() => {
+                Some(&content.budget)
+            }
+            (Reading::Lines, _) => None,
+        }
+    }
+
+    fn budget_mut(&mut self) -> Option<&mut clock::Budget> {
+        match (&mut self.reading, &mut self.phase) {
+            (Reading::Swallow { budget, .. }, _) => Some(budget),
+            (Reading::Lines, Phase::Introduced(_, Stage::Data(_, content))) => Some(&mut content.budget),
+            (Reading::Lines, Phase::Introduced(_, Stage::Chunks(_, content))) if content.in_chunk() => {
+                Some(&mut content.budget)
+            }
+            (Reading::Lines, _) => None,
+        }
+    }
+
+    fn deadline_passed(&mut self, now: Moment, out: &mut Output) {
+        if self.deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        if let Phase::Connecting(Some(_)) = self.phase {
+            self.phase = Phase::Connecting(None);
+            return self.greet(now, None, out);
+        }
+        if self.exchange.held_until().is_some() {
+            self.turn = now;
+            return self.flush(now, out);
+        }
+        if matches!(self.link, Link::Opening { .. }) {
+            out.act(Action::CloseLink);
+            return self.link_failed(now, LinkFailure::Silent, link::words(LinkFailure::Silent), out);
+        }
+        if self.exchange.asked().is_some() {
+            return self.relay_lost(now, out);
+        }
+        self.disconnect(now, &replies::TOO_SLOW, Ending::Timeout, out);
+    }
+
+    /// Whether the greeting has not been said.
+    fn greets(&self) -> bool {
+        matches!(self.phase, Phase::Connecting(_))
+    }
+
+    /// Whether the relay takes commands in groups.
+    fn pipelines(&self) -> bool {
+        matches!(&self.link, Link::Open { offer, .. } if offer.extensions.contains(crate::smtp::extension::Extension::Pipelining))
+    }
+
+    fn link_failed(&mut self, now: Moment, why: LinkFailure, words: Words, out: &mut Output) {
+        out.tell(crate::event::Event::Link(crate::event::LinkChange::Failed(why)));
+        self.link = Link::Failed(why, words);
+        if self.greets() {
+            self.no_relay(now, out);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a relay offers (its EHLO reply), and what a client is offered of it.
+
+use super::clock::Moment;
+use crate::policy::limits::MessageSize;
+use crate::policy::{Mode, Policy};
+use crate::smtp::extension::{Extension, Extensions, Giver};
+use crate::smtp::reply::Heard;
+
+/// Content octets when neither relay nor rule file names a size.
+const SIZE_UNSAID: u64 = 64 * 1024 * 1024;
+
+/// A relay's EHLO reply, understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// What it offers and Gatepost knows.
+    pub extensions: Extensions,
+    /// SIZE, if it named a maximum (RFC 1870 3: 0 is none).
+    pub size: Option<u64>,
+    /// LIMITS RCPTMAX (RFC 9422).
+    pub recipients: Option<u32>,
+    /// LIMITS MAILMAX.
+    pub transactions: Option<u32>,
+    /// Arguments of keywords that are handed on as they are (DELIVERBY, MT-PRIORITY, ...).
+    arguments: Vec<(Extension, Box<str>)>,
+    /// When it was heard.
+    pub heard: Moment,
+}
+
+impl Offer {
+    /// The offer of a relay that took HELO only.
+    pub fn of_helo(now: Moment) -> Self {
+        Self { heard: now, ..Self::default() }
+    }
+
+    /// Reads the reply to EHLO. The first line is the relay's name; keywords that no row of the table knows are passed over.
+    pub fn of_ehlo(reply: &Heard<'_>, now: Moment) -> Self {
+        let mut offer = Self::of_helo(now);
+        reply.lines().skip(1).for_each(|line| offer.read(line));
+        offer
+    }
+
+    fn read(&mut self, line: &[u8]) {
+        let mut words =
+            line.split(|octet| matches!(octet, b' ' | b'\t' | b'=')).filter(|word| !word.is_empty());
+        let Some(extension) = words.next().and_then(Extension::from_keyword) else { return };
+        self.extensions = self.extensions.with(extension);
+        match extension {
+            Extension::Size => self.size = words.next().and_then(number).filter(|size| *size > 0),
+            Extension::Limits => line.split(|octet| *octet == b' ').for_each(|word| self.read_limit(word)),
+            _ => {
+                let rest = line.get(extension.facts().keyword.len()..).unwrap_or_default();
+                if let Ok(text) = std::str::from_utf8(rest.trim_ascii())
+                    && !text.is_empty()
+                    && text.bytes().all(|octet| octet.is_ascii_graphic() || octet == b' ')
+                {
+                    self.arguments.push((extension, text.into()));
+                }
+            }
+        }
+    }
+
+    fn read_limit(&mut self, word: &[u8]) {
+        let mut halves = word.splitn(2, |octet| *octet == b'=');
+        let (Some(name), Some(value)) = (halves.next(), halves.next().and_then(number)) else { return };
+        let value = u32::try_from(value).ok();
+        if name.eq_ignore_ascii_case(b"RCPTMAX") {
+            self.recipients = value;
+        } else if name.eq_ignore_ascii_case(b"MAILMAX") {
+            self.transactions = value;
+        }
+    }
+
+    fn argument(&self, extension: Extension) -> Option<&str> {
+        self.arguments.iter().find(|(of, _)| *of == extension).map(|(_, text)| &**text)
+    }
+}
+
+fn number(octets: &[u8]) -> Option<u64> {
+    std::str::from_utf8(octets).ok()?.parse().ok()
+}
+
+/// What this client was offered, and the limits that go with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Announced {
+    pub(crate) extensions: Extensions,
+    /// Content octets.
+    pub(crate) size: u64,
+    /// Recipients in a mail transaction: the policy's, or fewer if the relay says so.
+    pub(crate) recipients: u32,
+    /// Mail transactions in a session, likewise.
+    pub(crate) transactions: u32,
+}
+
+impl Announced {
+    /// The offer of the relay, cut to what the policy permits and Gatepost understands, and what the gate itself gives.
+    pub(crate) fn of(policy: &Policy, relay: &Offer) -> Self {
+        let limits = policy.limits();
+        let own = match limits.message_size {
+            MessageSize::Relay if relay.extensions.contains(Extension::Size) => u64::MAX,
+            MessageSize::Relay => SIZE_UNSAID,
+            MessageSize::Octets(octets) => octets,
+        };
+        Self {
+            extensions: Self::extensions(policy, relay),
+            size: own.min(relay.size.unwrap_or(u64::MAX)),
+            recipients: limits.recipients.min(relay.recipients.unwrap_or(u32::MAX)),
+            transactions: limits.transactions.min(relay.transactions.unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// The same limits without any extension: after HELO.
+    pub(crate) fn bare(self) -> Self {
+        Self { extensions: Extensions::NONE, ..self }
+    }
+
+    fn extensions(policy: &Policy, relay: &Offer) -> Extensions {
+        let permitted =
+            |extension: Extension| policy.mode() == Mode::Monitor || policy.offer().contains(extension);
+        let spoken = |extension: Extension| {
+            policy.mode() == Mode::Monitor
+                || extension.facts().verbs.iter().all(|verb| policy.verb(*verb).is_some())
+        };
+        let given: Extensions = Extension::ALL
+            .iter()
+            .copied()
+            .filter(|extension| match extension.facts().giver {
+                Giver::Relay => relay.extensions.contains(*extension) && permitted(*extension),
+                Giver::Gate | Giver::Both => policy.offer().contains(*extension),
+                Giver::Nobody(_) => false,
+            })
+            .filter(|extension| spoken(*extension))
+            .collect();
+        // One pass is enough: nothing that is needed needs something itself.
+        given
+            .iter()
+            .filter(|extension| extension.facts().needs.is_none_or(|other| given.contains(other)))
+            .collect()
+    }
+
+    /// Writes the reply to EHLO.
+    pub(crate) fn encode(&self, name: &str, relay: &Offer, out: &mut Vec<u8>) {
+        let mut lines = vec![name.to_owned()];
+        lines.extend(self.extensions.iter().map(|extension| {
+            let keyword = extension.facts().keyword;
+            match extension {
+                Extension::Size if self.size == u64::MAX => keyword.to_owned(),
+                Extension::Size => format!("{keyword} {}", self.size),
+                Extension::Limits => {
+                    format!("{keyword} MAILMAX={} RCPTMAX={}", self.transactions, self.recipients)
+                }
+                _ => match relay.argument(extension) {
+                    Some(argument) if extension.facts().giver == Giver::Relay => {
+                        format!("{keyword} {argument}")
+                    }
+                    _ => keyword.to_owned(),
+                },
+            }
+        }));
+        let last = lines.len().saturating_sub(1);
+        for (at, line) in lines.iter().enumerate() {
+            out.extend_from_slice(if at == last { b"250 " } else { b"250-" });
+            out.extend_from_slice(line.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Where a session stands, and which verb may come there: the whole sequence logic (RFC 5321 4.1.4).
+
+use super::clock::Moment;
+use super::content::Content;
+use super::hello::Hello;
+use super::transaction::Transaction;
+use crate::smtp::verb::Verb;
+use crate::smtp::violation::Violation;
+
+/// Where a session stands. Each phase carries what is true in it alone.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Nothing was said yet: the greeting waits until then, or for the link.
+    Connecting(Option<Moment>),
+    /// The greeting was said.
+    Greeted,
+    /// A hello was accepted.
+    Introduced(Hello, Stage),
+    /// The next command hears 421: what was offered no longer holds.
+    Parting,
+    /// The last word was said.
+    Over,
+}
+
+/// How far a mail transaction has come.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// None.
+    Idle,
+    /// MAIL.
+    Mail(Transaction),
+    /// 354 was said: what comes is mail data, until its end was answered.
+    Data(Transaction, Box<Content>),
+    /// A BDAT came: what comes is chunks and commands, until the last chunk was answered.
+    Chunks(Transaction, Box<Content>),
+    /// A chunk was refused: only RSET leads out (RFC 3030 2).
+    Spoiled,
+}
+
+/// A phase by name: a column of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Greeted,
+    Idle,
+    Mail,
+    Recipients,
+    Chunks,
+    Spoiled,
+}
+
+impl Place {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Greeted, Self::Idle, Self::Mail, Self::Recipients, Self::Chunks, Self::Spoiled];
+
+    /// Which verb may come here, judged as if the relay accepts what is in flight.
+    pub(super) const fn admits(self, verb: Verb) -> Result<(), Violation> {
+        use Place::{Chunks, Greeted, Idle, Mail, Recipients, Spoiled};
+        match (verb, self) {
+            // RFC 5321 4.1.1.5, 4.1.4: these are answered at any time.
+            (
+                Verb::Ehlo
+                | Verb::Helo
+                | Verb::Rset
+                | Verb::Noop
+                | Verb::Quit
+                | Verb::Vrfy
+                | Verb::Expn
+                | Verb::Help,
+                _,
+            )
+            | (Verb::Mail, Idle)
+            | (Verb::Rcpt, Mail | Recipients)
+            | (Verb::Data, Recipients)
+            | (Verb::Bdat, Recipients | Chunks) => Ok(()),
+            (Verb::Mail, Mail | Recipients | Chunks) => Err(Violation::NestedMail),
+            (Verb::Data | Verb::Bdat, Mail) => Err(Violation::NoRecipient),
+            // Everything else belongs between transactions (RFC 4954 4, 1985 5, 2645 5.2.1).
+            (Verb::Mail | Verb::Rcpt | Verb::Data | Verb::Bdat, _)
+            | (_, Greeted | Mail | Recipients | Chunks | Spoiled) => Err(Violation::BadSequence),
+            (_, Idle) => Ok(()),
+        }
+    }
+}
+
+impl Phase {
+    /// The column; none before the greeting, in mail data and when all is over.
+    pub(super) fn place(&self) -> Option<Place> {
+        match self {
+            Self::Greeted => Some(Place::Greeted),
+            Self::Introduced(_, stage) => match stage {
+                Stage::Idle => Some(Place::Idle),
+                Stage::Mail(transaction) if transaction.accepted > 0 => Some(Place::Recipients),
+                Stage::Mail(_) => Some(Place::Mail),
+                Stage::Chunks(..) => Some(Place::Chunks),
+                Stage::Spoiled => Some(Place::Spoiled),
+                Stage::Data(..) => None,
+            },
+            Self::Connecting(_) | Self::Parting | Self::Over => None,
+        }
+    }
+
+    pub(super) fn hello(&self) -> Option<&Hello> {
+        match self {
+            Self::Introduced(hello, _) => Some(hello),
+            _ => None,
+        }
+    }
+
+    pub(super) fn transaction(&self) -> Option<&Transaction> {
+        match self {
+            Self::Introduced(_, Stage::Mail(mail) | Stage::Data(mail, _) | Stage::Chunks(mail, _)) => {
+                Some(mail)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn transaction_mut(&mut self) -> Option<&mut Transaction> {
+        match self {
+            Self::Introduced(_, Stage::Mail(mail) | Stage::Data(mail, _) | Stage::Chunks(mail, _)) => {
+                Some(mail)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn content(&self) -> Option<&Content> {
+        match self {
+            Self::Introduced(_, Stage::Data(_, content) | Stage::Chunks(_, content)) => Some(content),
+            _ => None,
+        }
+    }
+
+    pub(super) fn content_mut(&mut self) -> Option<&mut Content> {
+        match self {
+            Self::Introduced(_, Stage::Data(_, content) | Stage::Chunks(_, content)) => Some(content),
+            _ => None,
+        }
+    }
+
+    /// Moves on to another stage; gives the old one.
+    pub(super) fn turn(&mut self, to: Stage) -> Option<Stage> {
+        match self {
+            Self::Introduced(_, stage) => Some(std::mem::replace(stage, to)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    #[test]
+    fn the_phase_table_is_the_one_that_was_reviewed() {
+        let mut table = String::from("verb             ");
+        for place in Place::ALL {
+            let _ = write!(table, " {:<12}", format!("{place:?}"));
+        }
+        for verb in Verb::ALL.iter().filter(|verb| verb.facts().never.is_none() && **verb != Verb::Unknown) {
+            let _ = write!(table, "\n{:<17}", verb.facts().name);
+            for place in Place::ALL {
+                let cell = match place.admits(*verb) {
+                    Ok(()) => "yes",
+                    Err(violation) => violation.facts().name,
+                };
+                let _ = write!(table, " {cell:<12}");
+            }
+        }
+        let table = table.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n";
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/core/phase_table.txt");
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(golden, &table).unwrap();
+        }
+        assert_eq!(table, include_str!("../../tests/core/phase_table.txt"));
+    }
+}

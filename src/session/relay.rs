@@ -1,0 +1,261 @@
+//! What follows from the relay's octets. It is not trusted either: its replies are bounded, and judged by class.
+
+use super::clock::Moment;
+use super::content::Fault;
+use super::exchange::{Asked, Words};
+use super::link::{Link, Progress, Step};
+use super::phase::{Phase, Stage};
+use super::transaction::Standing;
+use super::{Output, Session, replies};
+use crate::event::{Ending, Event, LinkChange, LinkFailure, Outcome};
+use crate::smtp::reply::{self, Class, Heard, Read};
+use crate::smtp::verb::Verb;
+
+/// The reply by which a relay says that it goes away (RFC 5321 3.8).
+const GOING_AWAY: u16 = 421;
+
+impl Session {
+    pub(super) fn hear_relay(&mut self, now: Moment, input: &[u8], out: &mut Output) -> usize {
+        let mut taken: usize = 0;
+        loop {
+            if self.is_over() || matches!(self.link, Link::Closed | Link::Failed(..)) {
+                // The link is closed: what is still on its way is of no interest.
+                return input.len();
+            }
+            let rest = input.get(taken..).unwrap_or_default();
+            match reply::read(rest) {
+                Read::Incomplete => break,
+                Read::Broken(_) => {
+                    self.impossible(now, out);
+                    return input.len();
+                }
+                Read::Reply { reply, taken: octets } => {
+                    taken = taken.saturating_add(octets);
+                    self.hear_reply(now, &reply, out);
+                    self.flush(now, out);
+                }
+            }
+        }
+        if taken > 0 && !self.is_waiting() {
+            self.turn = now;
+        }
+        taken
+    }
+
+    pub(super) fn link_opened(&mut self) {
+        if let Link::Opening { step, .. } = &mut self.link
+            && let Step::Connecting(hello) = step
+        {
+            *step = Step::Greeting(hello.take());
+        }
+    }
+
+    fn hear_reply(&mut self, now: Moment, heard: &Heard<'_>, out: &mut Output) {
+        if let Link::Opening { step, by } = &self.link {
+            let (step, by) = (step.clone(), *by);
+            return self.open(now, step, by, heard, out);
+        }
+        if self.exchange.asked().is_none() {
+            return self.unasked(now, heard, out);
+        }
+        if !self.possible(heard) {
+            return self.impossible(now, out);
+        }
+        let Some(asked) = self.exchange.answered(now) else { return self.impossible(now, out) };
+        match asked {
+            Asked::Command(verb) => self.command_answered(now, verb, heard, out),
+            Asked::Hello(hello) => self.hello_answered(now, *hello, heard, out),
+            Asked::LateMail => {
+                if heard.code.class() != Class::Positive
+                    && let Some(mail) = self.phase.transaction_mut()
+                {
+                    mail.standing = Standing::Refused(Words::of(heard));
+                }
+            }
+            Asked::Chunk => {
+                if heard.code.class() != Class::Positive {
+                    self.fail_content(Fault::Relay(Words::of(heard)), out);
+                }
+            }
+            Asked::Message => self.message_answered(now, &Words::of(heard), heard.code, out),
+            // A relay that cannot forget is not to be reused.
+            Asked::Reset if heard.code.class() != Class::Positive => self.drop_link(out),
+            Asked::Reset => {}
+        }
+        if heard.code.get() == GOING_AWAY && !self.is_over() {
+            self.flush(now, out);
+            self.end(now, Ending::RelayLost, out);
+        }
+    }
+
+    fn open(&mut self, now: Moment, step: Step, by: Moment, heard: &Heard<'_>, out: &mut Output) {
+        match step.hear(heard, now) {
+            Progress::Say(step) => self.say_hello(now, step, by, out),
+            Progress::Greeted => {
+                self.link = Link::Greeted;
+                let text = heard.lines().next().unwrap_or_default();
+                self.greet(now, Some(text), out);
+            }
+            Progress::Open(offer, hello) => {
+                self.learn(&offer, out);
+                out.tell(Event::Link(LinkChange::Opened));
+                self.link = Link::Open { offer, hello };
+            }
+            Progress::Failed(why, words) => {
+                out.act(super::Action::CloseLink);
+                self.link_failed(now, why, words, out);
+            }
+        }
+    }
+
+    /// By class alone: a receiver of replies acts on the first digit of a code it does not know (RFC 5321 4.2).
+    fn possible(&self, heard: &Heard<'_>) -> bool {
+        match (self.exchange.asked(), heard.code.class()) {
+            (Some(Asked::Command(Verb::Data)), Class::Positive) => false,
+            (Some(Asked::Command(Verb::Data)), Class::Intermediate) => heard.code.get() == 354,
+            (_, Class::Intermediate) => false,
+            _ => true,
+        }
+    }
+
+    fn command_answered(&mut self, now: Moment, verb: Verb, heard: &Heard<'_>, out: &mut Output) {
+        let positive = heard.code.class() == Class::Positive;
+        let mut words = Words::of(heard);
+        match verb {
+            Verb::Mail if !positive => self.abandon(out),
+            Verb::Rcpt => {
+                if let Some(mail) = self.phase.transaction()
+                    && let Standing::Refused(refused) = &mail.standing
+                {
+                    // The client was told 250 to its MAIL: what the relay said of it is the answer it is owed.
+                    words = refused.clone();
+                } else if positive && self.phase.transaction().is_none() {
+                    // A recipient of a mail transaction that was refused cannot be accepted.
+                    return self.impossible(now, out);
+                }
+                self.recipient_answered(&words, out);
+            }
+            Verb::Data if heard.code.class() == Class::Intermediate => self.begin_mail_data(now),
+            Verb::Rset if positive => self.abandon(out),
+            _ => {}
+        }
+        self.pass_on(&words, out);
+    }
+
+    fn recipient_answered(&mut self, words: &Words, out: &mut Output) {
+        let class = words.code().map(reply::Code::class);
+        let outcome = match class {
+            Some(Class::Positive) => Outcome::Accepted,
+            Some(Class::Permanent) => Outcome::RefusedByRelay,
+            _ => Outcome::Deferred,
+        };
+        out.tell(Event::Recipient(outcome));
+        if outcome == Outcome::Accepted {
+            self.tally.recipients = self.tally.recipients.saturating_add(1);
+            if let Some(mail) = self.phase.transaction_mut() {
+                mail.accepted = mail.accepted.saturating_add(1);
+            }
+        } else {
+            self.tally.refused_recipients = self.tally.refused_recipients.saturating_add(1);
+        }
+    }
+
+    /// The relay's words go straight to the client: it is the turn of the command that they answer.
+    fn pass_on(&mut self, words: &Words, out: &mut Output) {
+        if let Words::Relay(octets) = words {
+            out.to_client(|to| to.extend_from_slice(octets));
+            if let Some(code) = words.code() {
+                out.tell(Event::Reply { code, origin: crate::event::Origin::Relay });
+            }
+        }
+    }
+
+    fn hello_answered(
+        &mut self,
+        now: Moment,
+        hello: super::hello::Hello,
+        heard: &Heard<'_>,
+        out: &mut Output,
+    ) {
+        if heard.code.class() != Class::Positive {
+            return self.pass_on(&Words::of(heard), out);
+        }
+        let offer = match hello.verb() {
+            Verb::Helo => super::Offer::of_helo(now),
+            _ => super::Offer::of_ehlo(heard, now),
+        };
+        self.learn(&offer, out);
+        let spoken = super::link::spoken(hello.verb(), hello.name());
+        self.link = Link::Open { offer, hello: spoken };
+        self.abandon(out);
+        let announced = super::offer::Announced::of(&self.setting.policy, &self.offer());
+        self.introduce(hello.offered(announced), out);
+    }
+
+    /// A reply that nobody asked for: the relay goes away, or refuses content before its end; anything else is impossible.
+    fn unasked(&mut self, now: Moment, heard: &Heard<'_>, out: &mut Output) {
+        let in_data = matches!(self.phase, Phase::Introduced(_, Stage::Data(..)));
+        match heard.code.class() {
+            Class::Transient | Class::Permanent if in_data => {
+                self.fail_content(Fault::Relay(Words::of(heard)), out);
+            }
+            Class::Transient if heard.code.get() == GOING_AWAY => {
+                out.act(super::Action::CloseLink);
+                self.relay_lost(now, out);
+            }
+            _ => self.impossible(now, out),
+        }
+    }
+
+    /// From here on two parsers may read two conversations: the session ends in our own words.
+    fn impossible(&mut self, now: Moment, out: &mut Output) {
+        if matches!(self.link, Link::Opening { .. }) {
+            out.act(super::Action::CloseLink);
+            let why = LinkFailure::Garbled;
+            return self.link_failed(now, why, super::link::words(why), out);
+        }
+        self.disconnect(now, &replies::RELAY_IMPOSSIBLE, Ending::RelayBroken, out);
+    }
+
+    /// The link is gone, or its time is up.
+    pub(super) fn relay_lost(&mut self, now: Moment, out: &mut Output) {
+        match &self.link {
+            Link::Closed | Link::Failed(..) => return,
+            Link::Opening { .. } => {
+                out.act(super::Action::CloseLink);
+                let why = LinkFailure::Silent;
+                return self.link_failed(now, why, super::link::words(why), out);
+            }
+            Link::Greeted | Link::Open { .. } => {}
+        }
+        out.tell(Event::Link(LinkChange::Lost));
+        out.act(super::Action::CloseLink);
+        self.link = Link::Closed;
+        let there = self.phase.transaction().is_some_and(|mail| matches!(mail.standing, Standing::There));
+        match self.exchange.asked() {
+            Some(Asked::Message) => {
+                // RFC 5321 3.8: a lost connection is 451 for the client; a duplicate is better than a loss.
+                self.exchange.clear();
+                self.transferred(Outcome::Deferred, None, out);
+                self.phase.turn(Stage::Idle);
+                self.answer(&replies::RELAY_LOST_AFTER_END, out);
+                self.turn = now;
+                self.part_if_due(now, out);
+            }
+            // It has forgotten, as it was told.
+            Some(Asked::Command(Verb::Rset)) => {
+                self.exchange.answered(now);
+                self.abandon(out);
+                self.answer(&replies::RESET, out);
+            }
+            Some(Asked::Reset) => {
+                self.exchange.answered(now);
+                self.flush(now, out);
+            }
+            Some(_) => self.disconnect(now, &replies::RELAY_LOST, Ending::RelayLost, out),
+            None if there => self.disconnect(now, &replies::RELAY_LOST, Ending::RelayLost, out),
+            // Between transactions nothing is lost: the next command that needs it opens another.
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Answers, refusals, the last word.
+
+use super::clock::Moment;
+use super::exchange::{Action as Do, Own, Words};
+use super::judge::refusal;
+use super::link::{Link, Step};
+use super::offer::Offer;
+use super::phase::{Phase, Stage};
+use super::{Connect, Output, Session, replies};
+use crate::event::{Decision, Ending, Event, Excerpt, Force, NoService, Origin, Summary};
+use crate::policy::Banner;
+use crate::policy::condition::Point;
+use crate::policy::limits::Limit;
+use crate::policy::verdict::{Action, Check, Refusal};
+use crate::smtp::extension::Extension;
+use crate::smtp::reply::{Code, Reply};
+use crate::smtp::verb::Verb;
+
+impl Session {
+    /// Lets the client in, or not.
+    pub(super) fn admit(&mut self, now: Moment, out: &mut Output) {
+        if let Err(why) = self.setting.admission {
+            return self.disconnect(now, &replies::no_service(why), Ending::NotAdmitted(why), out);
+        }
+        if let Some(refusal) = self.judge_connection(now, out) {
+            return self.refuse(now, refusal, None, b"", out);
+        }
+        let policy = &self.setting.policy;
+        if self.setting.station.connect == Connect::Accept {
+            out.act(Do::OpenLink);
+            let by = now + self.setting.station.waits.open;
+            self.link = Link::Opening { step: Step::Connecting(None), by };
+        } else if policy.greeting_wait().is_zero() {
+            self.greet(now, None, out);
+        } else {
+            self.phase = Phase::Connecting(Some(now + policy.greeting_wait()));
+        }
+    }
+
+    /// `[clients]`, then the rules on CONNECT.
+    fn judge_connection(&mut self, now: Moment, out: &mut Output) -> Option<Refusal> {
+        let policy = std::sync::Arc::clone(&self.setting.policy);
+        let scene = self.bare_scene(now);
+        let denied = refusal(Check::Clients, Action::Disconnect, replies::CLIENT_DENIED);
+        let admitted = policy.admits_client(self.setting.client.ip());
+        let mut observed = Vec::new();
+        let weight =
+            if admitted { crate::policy::Weight::Nothing } else { policy.weigh(denied.check, &scene) };
+        let found = match weight {
+            crate::policy::Weight::Enforce => Some(denied),
+            weight => {
+                if weight == crate::policy::Weight::Observe {
+                    observed.push(denied);
+                }
+                policy.judge(Point::Connect, &scene, &mut |refusal| observed.push(refusal))
+            }
+        };
+        for refusal in &observed {
+            self.observe(refusal, None, b"", out);
+        }
+        let mut found = found?;
+        if policy.delay() && !found.at_once && found.action == Action::Reject {
+            self.held = Some(found);
+            return None;
+        }
+        // In place of a greeting there is nothing to go on with (RFC 5321 3.1).
+        found.action = Action::Disconnect;
+        Some(found)
+    }
+
+    /// Says the greeting; `relay` is the text of the relay's, where it was heard.
+    pub(super) fn greet(&mut self, now: Moment, relay: Option<&[u8]>, out: &mut Output) {
+        let policy = &self.setting.policy;
+        let name = &self.setting.station.name;
+        out.to_client(|octets| {
+            octets.extend_from_slice(b"220 ");
+            match (policy.banner(), relay) {
+                (Banner::Relay, Some(text)) => {
+                    octets.extend(
+                        text.iter().map(|octet| if matches!(octet, 0x20..=0x7e) { *octet } else { b'?' }),
+                    );
+                }
+                (Banner::Text(text), _) => octets.extend_from_slice(text.as_bytes()),
+                (Banner::Name | Banner::Relay, _) => {
+                    octets.extend_from_slice(format!("{name} ESMTP").as_bytes())
+                }
+            }
+            octets.extend_from_slice(b"\r\n");
+        });
+        self.told(220, out);
+        self.turn = now;
+        self.phase = Phase::Greeted;
+    }
+
+    /// No link before the greeting: the relay's own refusal, or 421.
+    pub(super) fn no_relay(&mut self, now: Moment, out: &mut Output) {
+        if let Link::Failed(crate::event::LinkFailure::Refused, words) =
+            std::mem::replace(&mut self.link, Link::Closed)
+        {
+            self.say(&words, out);
+            return self.end(now, Ending::NotAdmitted(NoService::RelayDown), out);
+        }
+        let why = NoService::RelayDown;
+        self.disconnect(now, &replies::no_service(why), Ending::NotAdmitted(why), out);
+    }
+
+    /// Answers in our own words.
+    pub(super) fn answer(&mut self, reply: &Reply, out: &mut Output) {
+        let enhanced = self.speaks_enhanced();
+        self.exchange.reply(None, |octets| reply.encode(enhanced, &[], octets), out);
+        out.tell(Event::Reply { code: reply.code, origin: Origin::Gate });
+    }
+
+    /// Says the words of whoever they are.
+    pub(super) fn say(&mut self, words: &Words, out: &mut Output) {
+        match words {
+            Words::Own(reply) => self.answer(reply, out),
+            Words::Relay(octets) => {
+                self.exchange.reply(None, |to| to.extend_from_slice(octets), out);
+                if let Some(code) = words.code() {
+                    out.tell(Event::Reply { code, origin: Origin::Relay });
+                }
+            }
+        }
+    }
+
+    pub(super) fn told(&self, code: u16, out: &mut Output) {
+        if let Some(code) = Code::new(code) {
+            out.tell(Event::Reply { code, origin: Origin::Gate });
+        }
+    }
+
+    /// RFC 2034 has enhanced codes where the keyword was offered; before hello they are text for people.
+    fn speaks_enhanced(&self) -> bool {
+        match self.phase.hello() {
+            Some(hello) => hello.announced.extensions.contains(Extension::EnhancedStatusCodes),
+            None => self.setting.policy.offer().contains(Extension::EnhancedStatusCodes),
+        }
+    }
+
+    /// Refuses: with the reply, the reference and the footer, after the tarpit; and closes, if the refusal says so or
+    /// there were too many errors.
+    pub(super) fn refuse(
+        &mut self,
+        now: Moment,
+        refusal: Refusal,
+        verb: Option<Verb>,
+        detail: &[u8],
+        out: &mut Output,
+    ) {
+        let refusal = self.count_error(refusal);
+        self.tally.refusals = self.tally.refusals.saturating_add(1);
+        self.decide(&refusal, Force::Enforced, verb, detail, out);
+        out.tell(Event::Reply { code: refusal.reply.code, origin: Origin::Gate });
+        let disconnects = refusal.action == Action::Disconnect;
+        if disconnects {
+            // What is still in flight will not be heard any more.
+            self.exchange.clear();
+        }
+        let hold = refusal.tarpit.filter(|_| !disconnects).map(|tarpit| now + tarpit);
+        let (enhanced, policy) = (self.speaks_enhanced(), std::sync::Arc::clone(&self.setting.policy));
+        let reference = format!("(ref {})", self.setting.id);
+        let suffix: Vec<&str> =
+            policy.reference().then_some(reference.as_str()).into_iter().chain(policy.footer()).collect();
+        self.exchange.reply(hold, |octets| refusal.reply.encode(enhanced, &suffix, octets), out);
+        if disconnects {
+            self.end(now, Ending::Refused, out);
+        }
+    }
+
+    /// Counts an error of the client's; the one too many becomes 421 (RFC 5321 7.8 against 3.8).
+    fn count_error(&mut self, found: Refusal) -> Refusal {
+        let counts = match found.check {
+            Check::Violation(violation) => violation.facts().error,
+            Check::Verb(_) => true,
+            _ => false,
+        };
+        if !counts {
+            return found;
+        }
+        self.tally.errors = self.tally.errors.saturating_add(1);
+        let many = self.tally.errors >= self.setting.policy.limits().command_errors;
+        let too_many =
+            refusal(Check::Limit(Limit::CommandErrors), Action::Disconnect, replies::TOO_MANY_ERRORS);
+        let scene = self.bare_scene(Moment::default());
+        let enforced = self.setting.policy.weigh(too_many.check, &scene) == crate::policy::Weight::Enforce;
+        if many && enforced && found.action == Action::Reject { too_many } else { found }
+    }
+
+    /// Notes what is only to be observed.
+    pub(super) fn observe(&self, refusal: &Refusal, verb: Option<Verb>, detail: &[u8], out: &mut Output) {
+        self.decide(refusal, Force::Observed, verb, detail, out);
+    }
+
+    fn decide(&self, refusal: &Refusal, force: Force, verb: Option<Verb>, detail: &[u8], out: &mut Output) {
+        out.tell(Event::Verdict(Box::new(Decision {
+            check: refusal.check,
+            id: self.setting.policy.id(refusal.check),
+            origin: self.setting.policy.origin(refusal.check),
+            force,
+            action: refusal.action,
+            verb,
+            code: refusal.reply.code,
+            detail: Excerpt::of(detail),
+        })));
+    }
+
+    /// Says what has come to its turn.
+    pub(super) fn flush(&mut self, now: Moment, out: &mut Output) {
+        while let Some((size, last)) = self.exchange.flush(now, out) {
+            self.chunk_end(now, size, last, out);
+        }
+    }
+
+    /// Ends the session between transactions, politely.
+    pub(super) fn part(&mut self, now: Moment, out: &mut Output) {
+        let (words, ending) = match self.farewell.1 {
+            Ending::Drained => (replies::DRAINING, Ending::Drained),
+            ending => (replies::TIME_UP, ending),
+        };
+        self.disconnect(now, &words, ending, out);
+    }
+
+    /// A message was answered: is the session to end now? Only for a process that goes away at once; a long session
+    /// hears it at its next command.
+    pub(super) fn part_if_due(&mut self, now: Moment, out: &mut Output) {
+        if self.farewell.1 == Ending::Drained && now >= self.farewell.0 && self.is_between() {
+            self.part(now, out);
+        }
+    }
+
+    /// Says a last word of our own and ends the session.
+    pub(super) fn disconnect(&mut self, now: Moment, reply: &Reply, ending: Ending, out: &mut Output) {
+        self.exchange.clear();
+        let enhanced = self.speaks_enhanced();
+        let reference = format!("(ref {})", self.setting.id);
+        let suffix: &[&str] = if self.setting.policy.reference() { &[&reference] } else { &[] };
+        out.to_client(|octets| reply.encode(enhanced, suffix, octets));
+        out.tell(Event::Reply { code: reply.code, origin: Origin::Gate });
+        self.end(now, ending, out);
+    }
+
+    /// The session is over. The link is closed as it stands: a message whose end was not said does not exist.
+    pub(super) fn end(&mut self, now: Moment, ending: Ending, out: &mut Output) {
+        if self.is_over() {
+            return;
+        }
+        let in_content = matches!(self.phase, Phase::Introduced(_, Stage::Data(..)));
+        if matches!(self.link, Link::Open { .. }) && self.exchange.is_empty() && !in_content {
+            self.exchange.say(now, Own::Quit, out);
+        }
+        self.drop_link(out);
+        let hello = self.phase.hello().map(|hello| Excerpt::of(hello.name())).unwrap_or_default();
+        if self.phase.transaction().is_some() {
+            self.transferred(crate::event::Outcome::Aborted, None, out);
+        }
+        self.exchange.clear();
+        self.phase = Phase::Over;
+        let tally = self.tally;
+        out.act(Do::CloseClient);
+        out.tell(Event::Ended(Box::new(Summary {
+            ending,
+            age: now.since(tally.began),
+            hello,
+            commands: tally.commands,
+            refusals: tally.refusals,
+            messages: tally.messages,
+            recipients: tally.recipients,
+            octets: tally.octets,
+        })));
+    }
+
+    /// What the relay offers is remembered for sessions to come.
+    pub(super) fn learn(&self, offer: &Offer, out: &mut Output) {
+        out.act(Do::Learn(offer.clone()));
+    }
+}
