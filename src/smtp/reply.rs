@@ -222,6 +222,16 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// Words of the program's own.
+    pub const fn new(code: u16, enhanced: Enhanced, text: &'static str) -> Reply {
+        Reply { code: Code(code), enhanced: Some(enhanced), text: Cow::Borrowed(text) }
+    }
+
+    /// Words made at run time.
+    pub fn owned(code: u16, (class, subject, detail): (u8, u16, u16), text: String) -> Reply {
+        Reply { code: Code(code), enhanced: Some(Enhanced(class, subject, detail)), text: Cow::Owned(text) }
+    }
+
     /// What the table says to a violation.
     pub fn to_violation(violation: Violation) -> Reply {
         let facts = violation.facts();
