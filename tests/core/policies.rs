@@ -22,7 +22,9 @@ fn files(folder: &Path) -> Vec<String> {
 
 /// Compiles a file as if its folder were the working directory, so that what is printed does not depend on the machine.
 fn compiled(folder: &Path, path: &str) -> Compiled {
-    compile(path, &mut |path| std::fs::read_to_string(folder.join(path)).map_err(|_| "no such file".to_owned()))
+    compile(path, &mut |path| {
+        std::fs::read_to_string(folder.join(path)).map_err(|_| "no such file".to_owned())
+    })
 }
 
 fn printed(compiled: &Compiled) -> String {
