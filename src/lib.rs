@@ -18,8 +18,8 @@
 //! | [`event`] | what happened: the one vocabulary of every log line and every metric |
 //! | [`session`] | where this connection stands: a pure machine |
 //! | [`replay`] | a driver without sockets |
-//! | `proxy` | sockets; knows no SMTP |
-//! | `telemetry` | what operators see |
+//! | `proxy` | sockets; knows no SMTP (feature `proxy`) |
+//! | `telemetry` | what operators see (feature `proxy`) |
 //!
 //! Direction of use, read from left to right; a test compares the `use crate::` lines with it:
 //!
@@ -38,6 +38,10 @@
 pub mod event;
 pub mod message;
 pub mod policy;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 pub mod replay;
 pub mod session;
 pub mod smtp;
+#[cfg(feature = "proxy")]
+pub mod telemetry;

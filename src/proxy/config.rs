@@ -1,0 +1,207 @@
+//! Where Gatepost stands: listeners, relays, bounds. What `gatepost.toml` says, compiled.
+
+use crate::policy::Policy;
+use crate::session::{Connect, Waits, WhenDown};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A deployment, complete: every relay that a listener names is there.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// The gate's name, as greeting and EHLO reply give it.
+    pub name: String,
+    /// The most memory for what waits in connections.
+    pub buffer_memory: u64,
+    /// Where metrics and health are served.
+    pub admin: Option<Admin>,
+    /// Where sessions come in.
+    pub listeners: Vec<Listener>,
+    /// Where they go.
+    pub relays: Vec<Relay>,
+    /// How long a drain waits for sessions to end.
+    pub drain: Duration,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// The address.
+    pub listen: SocketAddr,
+    /// Further host names to answer to.
+    pub hosts: Vec<String>,
+}
+
+/// `[[listener]]`
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its name in rules, logs and metrics.
+    pub name: String,
+    /// Its addresses.
+    pub listen: Vec<SocketAddr>,
+    /// Its rules.
+    pub policy: Arc<Policy>,
+    /// The name of its relay.
+    pub relay: String,
+    /// The most sessions at a time.
+    pub sessions: usize,
+    /// The most of them from one client (an IPv4 address or an IPv6 /64).
+    pub sessions_per_client: usize,
+}
+
+/// `[relay.NAME]`
+#[derive(Clone, Debug)]
+pub struct Relay {
+    /// Its name in logs and metrics.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<Address>,
+    /// Which of them is tried first.
+    pub balance: Balance,
+    /// When the link is opened.
+    pub connect: Connect,
+    /// The most links at a time; none: as many as there are sessions.
+    pub links: Option<usize>,
+    /// How long one address may take to connect.
+    pub connect_wait: Duration,
+    /// How long its words are waited for.
+    pub waits: Waits,
+    /// What a client hears while it cannot be reached.
+    pub when_down: WhenDown,
+}
+
+/// `balance`: which address of a relay is tried first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// The first; the others stand by.
+    #[default]
+    First,
+    /// Each in its turn.
+    Spread,
+}
+
+/// Where a relay listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// What is in front of the port.
+    pub host: Host,
+    /// The port.
+    pub port: u16,
+}
+
+/// The host of an [`Address`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// An address.
+    Ip(IpAddr),
+    /// A name, looked up when a link is opened.
+    Name(String),
+}
+
+impl Address {
+    /// Reads `192.0.2.1:25`, `[2001:db8::1]:25` or `ex2.corp.test:25`. Without a port it is 25.
+    pub fn read(text: &str) -> Option<Self> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Some(Self { host: Host::Ip(address.ip()), port: address.port() });
+        }
+        if let Ok(ip) = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+            return Some(Self { host: Host::Ip(ip), port: 25 });
+        }
+        let (name, port) = match text.rsplit_once(':') {
+            Some((name, port)) => (name, port.parse().ok().filter(|port| *port > 0)?),
+            None => (text, 25),
+        };
+        let plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');
+        let is_name = !name.is_empty() && name.len() <= 253 && name.bytes().all(plain);
+        is_name.then(|| Self { host: Host::Name(name.to_owned()), port })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Ip(ip) => write!(f, "{}", SocketAddr::new(*ip, self.port)),
+            Host::Name(name) => write!(f, "{name}:{}", self.port),
+        }
+    }
+}
+
+impl Deployment {
+    /// `buffer_memory`, if the file says nothing.
+    pub const BUFFER_MEMORY: u64 = 512 * 1024 * 1024;
+    /// `[drain] within`
+    pub const DRAIN: Duration = Duration::from_mins(5);
+
+    /// One listener in front of one relay.
+    pub fn single(name: String, listener: Listener, relay: Relay) -> Self {
+        Self {
+            name,
+            buffer_memory: Self::BUFFER_MEMORY,
+            admin: None,
+            listeners: vec![listener],
+            relays: vec![relay],
+            drain: Self::DRAIN,
+        }
+    }
+}
+
+impl Listener {
+    /// `sessions`
+    pub const SESSIONS: usize = 2000;
+    /// `sessions_per_client`
+    pub const SESSIONS_PER_CLIENT: usize = 50;
+
+    /// One with what is usual.
+    pub fn new(name: impl Into<String>, listen: Vec<SocketAddr>, policy: Arc<Policy>, relay: &Relay) -> Self {
+        Self {
+            name: name.into(),
+            listen,
+            policy,
+            relay: relay.name.clone(),
+            sessions: Self::SESSIONS,
+            sessions_per_client: Self::SESSIONS_PER_CLIENT,
+        }
+    }
+}
+
+impl Relay {
+    /// `connect_wait`
+    pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
+
+    /// One with what is usual.
+    pub fn new(name: impl Into<String>, addresses: Vec<Address>) -> Self {
+        Self {
+            name: name.into(),
+            addresses,
+            balance: Balance::default(),
+            connect: Connect::default(),
+            links: None,
+            connect_wait: Self::CONNECT_WAIT,
+            waits: Waits::default(),
+            when_down: WhenDown::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_in_all_its_forms() {
+        for (text, meaning) in [
+            ("192.0.2.1:2525", "192.0.2.1:2525"),
+            ("192.0.2.1", "192.0.2.1:25"),
+            ("[2001:db8::1]:587", "[2001:db8::1]:587"),
+            ("2001:db8::1", "[2001:db8::1]:25"),
+            ("ex2.corp.test:25", "ex2.corp.test:25"),
+            ("localhost", "localhost:25"),
+        ] {
+            assert_eq!(Address::read(text).map(|address| address.to_string()).as_deref(), Some(meaning));
+        }
+        for text in ["", ":25", "host:", "host:0", "host:99999", "two words:25", "a/b:25"] {
+            assert_eq!(Address::read(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,478 @@
+//! A client, its session, its link to the relay: one task, one turn at a time.
+//!
+//! A turn is synchronous. Octets are read into the thread's own buffer, shown to the session, and what it says to do is
+//! done at once, from that buffer; nothing borrowed outlives the turn. Back-pressure follows from two rules: the client
+//! is read only while nothing waits to be written to either side, the relay only while nothing waits for the client.
+
+use super::listener::{Door, Phase};
+use super::means::Share;
+use super::relay::Link;
+use super::roll::Place;
+use super::wire::{Hearing, Pieces, Read, Wire};
+use crate::event::{LinkFailure, NoService, Side};
+use crate::session::{Action, Happening, Moment, Output, Session, SessionId, Setting};
+use crate::telemetry::Who;
+use std::cell::RefCell;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::Sleep;
+
+/// The thread's buffer: as much content as a session will look at in one call.
+const BUFFER: usize = 64 * 1024;
+/// How often in one turn a connection may go round before others have theirs.
+const ROUNDS: usize = 32;
+/// How long a side may take nothing of what waits for it.
+const STUCK: Duration = Duration::from_mins(5);
+/// How long a client may take for the last words.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+/// How long it is read on afterwards, so that no reset eats them.
+const LINGER: Duration = Duration::from_secs(2);
+/// How soon a deadline that has come and changed nothing comes again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+thread_local! {
+    static BENCH: RefCell<Bench> = RefCell::new(Bench::default());
+}
+
+/// What the connections of a thread work with, one after the other.
+struct Bench {
+    buffer: Box<[u8]>,
+    output: Output,
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self { buffer: vec![0; BUFFER].into(), output: Output::default() }
+    }
+}
+
+/// One turn.
+struct Turn<'t, 'c> {
+    cx: &'t mut Context<'c>,
+    now: Moment,
+    buffer: &'t mut [u8],
+    output: &'t mut Output,
+}
+
+/// A connection; as a future it lasts as long as that.
+pub(super) struct Connection {
+    door: Arc<Door>,
+    peer: SocketAddr,
+    id: SessionId,
+    session: Session,
+    client: Wire,
+    way: Way,
+    course: Course,
+    alarm: Alarm,
+    /// How long the client is read on after the last words.
+    linger: Duration,
+    share: Share,
+    /// What the session was told of the process going away.
+    phase: Phase,
+    place: Place,
+}
+
+/// The way to the relay.
+enum Way {
+    None,
+    Opening(Pin<Box<dyn Future<Output = Result<Link, LinkFailure>> + Send>>),
+    Open(Link),
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// Nothing was said yet.
+    Arriving,
+    /// The session is on.
+    Talking,
+    /// It is over; the client is to have the last words until then.
+    Parting(Moment),
+    /// They are out; the client is read on until then.
+    Lingering(Moment),
+    /// The sockets may be closed.
+    Gone,
+}
+
+impl Connection {
+    pub(super) fn new(door: Arc<Door>, client: Wire, place: Place, setting: Setting) -> Self {
+        Self {
+            peer: setting.client,
+            id: setting.id,
+            client,
+            way: Way::None,
+            course: Course::Arriving,
+            alarm: Alarm::default(),
+            linger: linger(setting.admission),
+            share: Share::new(Arc::clone(&door.means)),
+            phase: Phase::Open,
+            session: Session::new(setting),
+            place,
+            door,
+        }
+    }
+
+    fn turn(&mut self, turn: &mut Turn<'_, '_>) -> Poll<()> {
+        if self.course == Course::Arriving {
+            // A new socket is writable at once, but it is known only when the runtime has looked.
+            ready!(self.client.poll_ready(turn.cx));
+            self.place.answer_to(turn.cx.waker());
+            self.course = Course::Talking;
+            turn.output.clear();
+            self.session.begin(turn.now, turn.output);
+            self.carry_out(turn, 0);
+        }
+        if self.course == Course::Talking {
+            self.talk(turn);
+        }
+        if let Course::Parting(until) = self.course {
+            self.part(turn, until);
+        }
+        if let Course::Lingering(until) = self.course {
+            self.linger(turn, until);
+        }
+        if self.course == Course::Gone {
+            return Poll::Ready(());
+        }
+        let wanted = self.wanted();
+        self.alarm.set(turn.cx, turn.now, wanted, &self.door);
+        Poll::Pending
+    }
+
+    fn talk(&mut self, turn: &mut Turn<'_, '_>) {
+        if matches!(&self.way, Way::Open(link) if link.wire.is_pending()) {
+            // The relay is the slow side, and the client's time is not spent by it.
+            self.session.forgive(turn.now);
+        }
+        self.heed_phase(turn);
+        for round in 0.. {
+            if self.course != Course::Talking || !self.go_round(turn) {
+                break;
+            }
+            if round == ROUNDS {
+                turn.cx.waker().wake_by_ref();
+                break;
+            }
+        }
+        if !self.share.settle(self.memory()) && self.course == Course::Talking {
+            self.tell(turn, Happening::MemoryShort);
+            self.share.settle(self.memory());
+        }
+    }
+
+    /// Lets everything happen that can. False: nothing could.
+    fn go_round(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        let news = self.flush(turn) | self.poll_link(turn) | self.hear_relay(turn) | self.heed_alarm(turn);
+        // What a session did not take it may take after anything else has happened.
+        let shown = news && self.show_kept(turn);
+        let heard = self.hear_client(turn);
+        news || shown || heard || self.tell_client_end(turn)
+    }
+
+    fn is_pending(&self) -> bool {
+        self.client.is_pending() || matches!(&self.way, Way::Open(link) if link.wire.is_pending())
+    }
+
+    fn flush(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        let client = self.client.flush(turn.cx, turn.now);
+        match &mut self.way {
+            Way::Open(link) => link.wire.flush(turn.cx, turn.now) | client,
+            Way::None | Way::Opening(_) => client,
+        }
+    }
+
+    fn poll_link(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        let Way::Opening(opening) = &mut self.way else { return false };
+        let Poll::Ready(opened) = opening.as_mut().poll(turn.cx) else { return false };
+        let happening = match opened {
+            Ok(link) => {
+                self.way = Way::Open(link);
+                Happening::LinkOpened
+            }
+            Err(why) => {
+                self.way = Way::None;
+                Happening::LinkFailed(why)
+            }
+        };
+        self.tell(turn, happening);
+        true
+    }
+
+    fn hear_relay(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        let room = self.session.room(Side::Relay).min(turn.buffer.len());
+        let Way::Open(link) = &mut self.way else { return false };
+        let Some(buffer) = turn.buffer.get_mut(..room).filter(|_| !self.client.is_pending()) else {
+            return false;
+        };
+        match link.wire.read(turn.cx, buffer) {
+            Read::Nothing => false,
+            Read::Octets(length) => {
+                self.show(turn, Side::Relay, length);
+                true
+            }
+            Read::End => {
+                self.way = Way::None;
+                self.tell(turn, Happening::Ended(Side::Relay));
+                true
+            }
+        }
+    }
+
+    fn hear_client(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        let room = self.session.room(Side::Client).min(turn.buffer.len());
+        if self.course != Course::Talking || room <= self.client.kept.len() || self.is_pending() {
+            return false;
+        }
+        let Some(buffer) = turn.buffer.get_mut(..room) else { return false };
+        match self.client.read(turn.cx, buffer) {
+            Read::Nothing => false,
+            Read::Octets(length) => {
+                self.show(turn, Side::Client, length);
+                true
+            }
+            Read::End => true,
+        }
+    }
+
+    /// Shows again what was not taken.
+    fn show_kept(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        let length = self.client.kept.len();
+        if length == 0 || self.course != Course::Talking || self.is_pending() {
+            return false;
+        }
+        let Some(front) = turn.buffer.get_mut(..length) else { return false };
+        front.copy_from_slice(&self.client.kept);
+        self.show(turn, Side::Client, length)
+    }
+
+    /// Shows what is in the buffer. True: some of it was taken.
+    fn show(&mut self, turn: &mut Turn<'_, '_>, side: Side, length: usize) -> bool {
+        let input = turn.buffer.get(..length).unwrap_or_default();
+        turn.output.clear();
+        let taken = self.session.receive(turn.now, side, input, turn.output);
+        let rest = input.get(taken..).unwrap_or_default();
+        match (side, &mut self.way) {
+            (Side::Client, _) => self.client.keep(rest),
+            (Side::Relay, Way::Open(link)) => link.wire.keep(rest),
+            (Side::Relay, Way::None | Way::Opening(_)) => {}
+        }
+        self.carry_out(turn, length);
+        taken > 0
+    }
+
+    /// A client that half-closes still hears every reply: its end is told when nothing else is to come of what it said.
+    fn tell_client_end(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        let due = self.client.hearing() == Hearing::Ended && !self.session.is_waiting() && !self.is_pending();
+        if due {
+            self.client.tell_end();
+            self.tell(turn, Happening::Ended(Side::Client));
+        }
+        due
+    }
+
+    fn tell(&mut self, turn: &mut Turn<'_, '_>, happening: Happening) {
+        turn.output.clear();
+        self.session.happened(turn.now, happening, turn.output);
+        self.carry_out(turn, 0);
+    }
+
+    /// Does what the session says; the first `length` octets of the buffer are what it was shown.
+    fn carry_out(&mut self, turn: &mut Turn<'_, '_>, length: usize) {
+        let Turn { cx, now, buffer, output } = turn;
+        let input = buffer.get(..length).unwrap_or_default();
+        let (actions, scratch) = output.parts();
+        // The two sides are independent of each other; what is for one leaves in one write.
+        let (mut to_client, mut to_relay) = (Pieces::new(), Pieces::new());
+        for action in actions {
+            match action {
+                Action::Send { to, what } => {
+                    let octets = Output::octets(scratch, input, &what);
+                    let (pieces, wire) = match (to, &mut self.way) {
+                        (Side::Client, _) => (&mut to_client, &mut self.client),
+                        (Side::Relay, Way::Open(link)) => (&mut to_relay, &mut link.wire),
+                        (Side::Relay, Way::None | Way::Opening(_)) => continue,
+                    };
+                    if pieces.is_full() {
+                        wire.send(cx, *now, pieces);
+                    }
+                    pieces.push(octets);
+                }
+                Action::OpenLink => self.way = Way::Opening(Box::pin(Arc::clone(&self.door.relay).open())),
+                Action::CloseLink => {
+                    if let Way::Open(mut link) = std::mem::replace(&mut self.way, Way::None) {
+                        link.wire.send(cx, *now, &mut to_relay);
+                        link.close();
+                    }
+                }
+                Action::CloseClient => self.course = Course::Parting(*now + LAST_WORDS),
+                Action::Learn(offer) => self.door.relay.learn(offer),
+                Action::Tell(event) => {
+                    let who = Who { client: self.peer, session: self.id.as_str() };
+                    self.door.desk.tell(who, &event);
+                }
+            }
+        }
+        if let Way::Open(link) = &mut self.way {
+            link.wire.send(cx, *now, &mut to_relay);
+        }
+        self.client.send(cx, *now, &mut to_client);
+    }
+
+    /// The process is going away: once politely, and once for good.
+    fn heed_phase(&mut self, turn: &mut Turn<'_, '_>) {
+        let phase = self.door.drain.phase();
+        if phase == self.phase {
+            return;
+        }
+        self.phase = phase;
+        match phase {
+            Phase::Open => {}
+            Phase::Draining => self.tell(turn, Happening::Draining),
+            Phase::Over | Phase::Closed => {
+                // A message whose end was not said does not exist; the client hears 421 and comes again.
+                self.way = Way::None;
+                self.tell(turn, Happening::Ended(Side::Relay));
+                self.tell(turn, Happening::Ended(Side::Client));
+            }
+        }
+    }
+
+    fn heed_alarm(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        if !self.alarm.rings(turn.now) {
+            return false;
+        }
+        let stuck = |wire: &Wire| wire.stuck_since().is_some_and(|since| turn.now.since(since) >= STUCK);
+        if stuck(&self.client) {
+            self.tell(turn, Happening::Ended(Side::Client));
+            self.course = Course::Parting(turn.now);
+            return true;
+        }
+        if matches!(&self.way, Way::Open(link) if stuck(&link.wire)) {
+            self.way = Way::None;
+            self.tell(turn, Happening::Ended(Side::Relay));
+            return true;
+        }
+        let due = self.session.deadline().is_some_and(|deadline| deadline <= turn.now);
+        if due {
+            self.tell(turn, Happening::DeadlinePassed);
+        }
+        due
+    }
+
+    /// When the next turn is due, whatever happens.
+    fn wanted(&self) -> Option<Moment> {
+        let relay = match &self.way {
+            Way::Open(link) => link.wire.stuck_since(),
+            Way::None | Way::Opening(_) => None,
+        };
+        match self.course {
+            Course::Arriving | Course::Gone => None,
+            Course::Talking => {
+                let stuck = self.client.stuck_since().into_iter().chain(relay).map(|since| since + STUCK);
+                self.session.deadline().into_iter().chain(stuck).min()
+            }
+            Course::Parting(until) | Course::Lingering(until) => Some(until),
+        }
+    }
+
+    fn memory(&self) -> usize {
+        let relay = match &self.way {
+            Way::Open(link) => link.wire.memory(),
+            Way::None | Way::Opening(_) => 0,
+        };
+        self.client.memory() + relay
+    }
+
+    fn part(&mut self, turn: &mut Turn<'_, '_>, until: Moment) {
+        self.client.keep(&[]);
+        self.client.flush(turn.cx, turn.now);
+        self.share.settle(self.memory());
+        let late = turn.now >= until;
+        if self.client.is_pending() && !late {
+            return;
+        }
+        self.course = if late || self.client.hearing() != Hearing::Open {
+            Course::Gone
+        } else {
+            self.client.shut(turn.cx);
+            Course::Lingering(turn.now + self.linger)
+        };
+    }
+
+    fn linger(&mut self, turn: &mut Turn<'_, '_>, until: Moment) {
+        if turn.now >= until {
+            self.course = Course::Gone;
+            return;
+        }
+        for _ in 0..ROUNDS {
+            match self.client.read(turn.cx, turn.buffer) {
+                Read::Octets(_) => {}
+                Read::Nothing => return,
+                Read::End => {
+                    self.course = Course::Gone;
+                    return;
+                }
+            }
+        }
+        turn.cx.waker().wake_by_ref();
+    }
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        BENCH.with_borrow_mut(|Bench { buffer, output }| {
+            let now = this.door.means.now();
+            this.turn(&mut Turn { cx, now, buffer, output })
+        })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.door.desk.leave();
+    }
+}
+
+/// A client that is not let in for want of descriptors does not keep one either.
+fn linger(admission: Result<(), NoService>) -> Duration {
+    if admission == Err(NoService::Descriptors) { Duration::ZERO } else { LINGER }
+}
+
+/// One timer for all that a connection waits for. It is set anew only when something is due earlier; when it rings too
+/// early, that is found out then.
+#[derive(Debug, Default)]
+struct Alarm {
+    sleep: Option<Pin<Box<Sleep>>>,
+    at: Option<Moment>,
+}
+
+impl Alarm {
+    /// Whether it rings; it is silent then until it is set again.
+    fn rings(&mut self, now: Moment) -> bool {
+        self.at.take_if(|at| *at <= now).is_some()
+    }
+
+    fn set(&mut self, cx: &mut Context<'_>, now: Moment, wanted: Option<Moment>, door: &Door) {
+        let Some(wanted) = wanted else { return };
+        if self.at.is_some_and(|at| at > now && at <= wanted) {
+            return;
+        }
+        let wanted = wanted.max(now + AGAIN);
+        let deadline = door.means.instant(wanted);
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        self.at = Some(wanted);
+        if sleep.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+}

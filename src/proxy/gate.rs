@@ -1,0 +1,238 @@
+//! The whole of it, running: threads, listeners, the way out.
+
+use super::config::{Admin, Deployment};
+use super::listener::{Door, Drain, Phase, bind};
+use super::means::Means;
+use super::probe;
+use super::relay::Relay;
+use crate::telemetry::Telemetry;
+use crate::telemetry::endpoint::Endpoint;
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::runtime::{self, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How often a drain looks whether everybody has gone.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long last words may take when the time for draining is over.
+const LAST: Duration = Duration::from_secs(3);
+
+/// A gate that runs. Dropping it does not stop it.
+#[derive(Debug)]
+pub struct Gate {
+    doors: Arc<[Arc<Door>]>,
+    drain: Arc<Drain>,
+    telemetry: Arc<Telemetry>,
+    threads: Vec<JoinHandle<()>>,
+    addresses: Vec<(String, SocketAddr)>,
+    admin: Option<SocketAddr>,
+}
+
+impl Gate {
+    /// Where sessions come in: listeners by name, with the port that was really bound.
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// Where metrics and health are served.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Its figures.
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
+    }
+
+    /// Takes no more sessions, and lets those that are there end what they are at.
+    pub fn drain(&self) {
+        tracing::info!("draining: no new sessions");
+        self.telemetry.metrics().draining().set(1);
+        self.enter(Phase::Draining);
+    }
+
+    /// Ends all sessions now.
+    pub fn stop(&self) {
+        self.drain();
+        self.enter(Phase::Over);
+    }
+
+    fn enter(&self, phase: Phase) {
+        enter(&self.drain, &self.doors, phase);
+    }
+
+    /// Waits until it has been drained or stopped, and every line of its log is written.
+    pub fn join(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread ended with a panic");
+            }
+        }
+        self.telemetry.finish();
+    }
+}
+
+fn enter(drain: &Drain, doors: &[Arc<Door>], phase: Phase) {
+    drain.enter(phase);
+    for door in doors {
+        door.roll().call();
+    }
+}
+
+/// Runs until a signal says to go (SIGTERM or SIGINT: drain; a second one: at once), then drains.
+pub fn serve(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) -> io::Result<()> {
+    let waiting = runtime()?;
+    let gate = {
+        let _within = waiting.enter();
+        start(deployment, telemetry, threads)?
+    };
+    waiting.block_on(async {
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        for leave in [Gate::drain, Gate::stop] {
+            tokio::select! {
+                _ = terminate.recv() => leave(&gate),
+                _ = interrupt.recv() => leave(&gate),
+                () = gate.drain.reach(Phase::Closed) => break,
+            }
+        }
+        io::Result::Ok(())
+    })?;
+    gate.join();
+    Ok(())
+}
+
+/// Binds every address and starts the threads.
+pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) -> io::Result<Gate> {
+    let means = Means::new(telemetry.metrics(), deployment.buffer_memory);
+    let drain = Arc::new(Drain::default());
+    let relays: HashMap<String, Arc<Relay>> = deployment
+        .relays
+        .iter()
+        .map(|relay| {
+            let figures = telemetry.metrics().relay(&relay.name);
+            (relay.name.clone(), Relay::new(relay.clone(), Arc::clone(&means), figures))
+        })
+        .collect();
+    let (mut doors, mut sockets, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+    for listener in &deployment.listeners {
+        let relay = relays.get(&listener.relay).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, format!("there is no relay `{}`", listener.relay))
+        })?;
+        let share = (Arc::clone(&means), Arc::clone(&drain));
+        let door = Door::new(&deployment.name, listener, Arc::clone(relay), share, &telemetry);
+        for address in &listener.listen {
+            let socket = bind(*address).map_err(|error| at(*address, &error))?;
+            addresses.push((listener.name.clone(), socket.local_addr()?));
+            sockets.push((Arc::clone(&door), socket));
+        }
+        doors.push(door);
+    }
+    let doors: Arc<[Arc<Door>]> = doors.into();
+    let admin = deployment.admin.map(|admin| bind(admin.listen).map(|socket| (admin, socket))).transpose()?;
+    let admin_address = admin.as_ref().map(|(_, socket)| socket.local_addr()).transpose()?;
+    let mut started = Vec::new();
+    for number in 0..threads.max(1) {
+        let sockets = sockets
+            .iter()
+            .map(|(door, socket)| Ok((Arc::clone(door), socket.try_clone()?)))
+            .collect::<io::Result<Vec<_>>>()?;
+        let (runtime, drain) = (runtime()?, Arc::clone(&drain));
+        started.push(spawn(format!("gate-{number}"), move || work(&runtime, sockets, &drain))?);
+    }
+    drop(sockets);
+    let (runtime, within) = (runtime()?, deployment.drain);
+    let control = Control {
+        doors: Arc::clone(&doors),
+        drain: Arc::clone(&drain),
+        means,
+        telemetry: Arc::clone(&telemetry),
+    };
+    started.push(spawn("control".to_owned(), move || runtime.block_on(control.run(admin, within)))?);
+    for (listener, address) in &addresses {
+        tracing::info!(listener, %address, "listening");
+    }
+    Ok(Gate { doors, drain, telemetry, threads: started, addresses, admin: admin_address })
+}
+
+fn at(address: SocketAddr, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+}
+
+fn runtime() -> io::Result<Runtime> {
+    runtime::Builder::new_current_thread().enable_all().build()
+}
+
+fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name).spawn(work)
+}
+
+/// What a thread does: takes connections, and serves those that it took.
+fn work(runtime: &Runtime, sockets: Vec<(Arc<Door>, TcpListener)>, drain: &Drain) {
+    runtime.block_on(async {
+        let mut accepting = tokio::task::JoinSet::new();
+        for (door, socket) in sockets {
+            match tokio::net::TcpListener::from_std(socket) {
+                Ok(listener) => drop(accepting.spawn(door.accept(listener))),
+                Err(error) => tracing::error!(%error, "cannot listen"),
+            }
+        }
+        drain.reach(Phase::Draining).await;
+        // The sockets are closed with this: who connects now finds nobody, and goes to the next MX.
+        accepting.shutdown().await;
+        drain.reach(Phase::Closed).await;
+    });
+}
+
+/// What is nobody's session: the endpoint, the first look at the relays, the way out.
+struct Control {
+    doors: Arc<[Arc<Door>]>,
+    drain: Arc<Drain>,
+    means: Arc<Means>,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Control {
+    async fn run(self, admin: Option<(Admin, TcpListener)>, within: Duration) {
+        if let Some((admin, socket)) = admin {
+            match (socket.local_addr(), tokio::net::TcpListener::from_std(socket)) {
+                (Ok(address), Ok(listener)) => {
+                    let endpoint = Endpoint::new(Arc::clone(&self.telemetry), address, admin.hosts);
+                    tokio::spawn(endpoint.serve(listener));
+                }
+                (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "no metrics are served"),
+            }
+        }
+        let mut asked = Vec::new();
+        for door in self.doors.iter().filter(|door| {
+            let name = &door.relay.config().name;
+            let first = !asked.contains(name);
+            asked.push(name.clone());
+            first
+        }) {
+            let (relay, station) = (Arc::clone(&door.relay), Arc::clone(door.station()));
+            tokio::spawn(probe::ask(relay, station, Arc::clone(&self.means)));
+        }
+        self.drain.reach(Phase::Draining).await;
+        tokio::select! {
+            () = self.all_gone() => {}
+            () = self.drain.reach(Phase::Over) => {}
+            () = tokio::time::sleep(within) => {}
+        }
+        enter(&self.drain, &self.doors, Phase::Over);
+        // Last words are heard, or not.
+        let _ = tokio::time::timeout(LAST, self.all_gone()).await;
+        enter(&self.drain, &self.doors, Phase::Closed);
+        tracing::info!("all sessions have ended");
+    }
+
+    async fn all_gone(&self) {
+        while !self.doors.iter().all(|door| door.roll().is_empty()) {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Where connections come in, and who is let in.
+
+use super::connection::Connection;
+use super::means::{Descriptor, Means};
+use super::relay::{Reach, Relay};
+use super::roll::Roll;
+use super::wire::Wire;
+use super::{config, probe};
+use crate::event::NoService;
+use crate::policy::Policy;
+use crate::session::{Setting, Station};
+use crate::telemetry::{Desk, Telemetry};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+/// Connections that wait to be accepted; the system may have a lower bound of its own.
+const BACKLOG: i32 = 4096;
+/// How long a listener rests when the system has no descriptor for it.
+const REST: Duration = Duration::from_millis(100);
+
+/// How far the process is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// It takes sessions.
+    Open,
+    /// It takes none; those that are there may end what they are at.
+    Draining,
+    /// They have had their time.
+    Over,
+    /// The threads may end.
+    Closed,
+}
+
+impl Phase {
+    const ALL: [Self; 4] = [Self::Open, Self::Draining, Self::Over, Self::Closed];
+}
+
+/// The phase of the process; it only goes on.
+#[derive(Debug, Default)]
+pub(super) struct Drain {
+    phase: AtomicU8,
+    bell: Notify,
+}
+
+impl Drain {
+    pub(super) fn phase(&self) -> Phase {
+        let number = usize::from(self.phase.load(Ordering::Acquire));
+        Phase::ALL.get(number).copied().unwrap_or(Phase::Closed)
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        let number = Phase::ALL.iter().position(|each| *each == phase).unwrap_or_default();
+        self.phase.fetch_max(u8::try_from(number).unwrap_or(u8::MAX), Ordering::AcqRel);
+        self.bell.notify_waiters();
+    }
+
+    /// Waits until it has come that far.
+    pub(super) async fn reach(&self, phase: Phase) {
+        loop {
+            let rung = self.bell.notified();
+            if self.phase() >= phase {
+                return;
+            }
+            rung.await;
+        }
+    }
+}
+
+/// A listener's side of a connection: what all its sessions share.
+#[derive(Debug)]
+pub(super) struct Door {
+    station: Arc<Station>,
+    policy: Arc<Policy>,
+    roll: Arc<Roll>,
+    pub(super) relay: Arc<Relay>,
+    pub(super) desk: Desk,
+    pub(super) means: Arc<Means>,
+    pub(super) drain: Arc<Drain>,
+}
+
+impl Door {
+    pub(super) fn new(
+        gate: &str,
+        listener: &config::Listener,
+        relay: Arc<Relay>,
+        (means, drain): (Arc<Means>, Arc<Drain>),
+        telemetry: &Arc<Telemetry>,
+    ) -> Arc<Self> {
+        let config = relay.config();
+        let station = Station {
+            name: gate.to_owned(),
+            listener: listener.name.clone(),
+            connect: config.connect,
+            when_down: config.when_down,
+            waits: config.waits,
+        };
+        Arc::new(Self {
+            station: Arc::new(station),
+            policy: Arc::clone(&listener.policy),
+            roll: Roll::new(listener.sessions, listener.sessions_per_client),
+            desk: telemetry.desk(&listener.name, listener.policy.profile(), relay.figures()),
+            relay,
+            means,
+            drain,
+        })
+    }
+
+    pub(super) fn roll(&self) -> &Roll {
+        &self.roll
+    }
+
+    /// Takes connections until it is dropped.
+    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.receive(stream, peer),
+                // It was gone before it was taken.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::warn!(listener = self.station.listener, %error, "cannot accept connections");
+                    tokio::time::sleep(REST).await;
+                }
+            }
+        }
+    }
+
+    fn receive(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        // An IPv4 client of an IPv6 socket is an IPv4 client, for rules and counts alike.
+        let client = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let sufficient = self.means.suffice();
+        let wire = Wire::new(stream, Descriptor::count(&self.means));
+        let (place, admission) = self.roll.enter(client.ip(), self.policy.names_client(client.ip()));
+        let setting = Setting {
+            station: Arc::clone(&self.station),
+            policy: Arc::clone(&self.policy),
+            client,
+            id: self.means.name(),
+            learned: self.relay.learned(self.means.now()),
+            admission: admission.and(sufficient).and_then(|()| self.admit()),
+        };
+        self.desk.enter();
+        tokio::spawn(Connection::new(Arc::clone(self), wire, place, setting));
+    }
+
+    fn admit(&self) -> Result<(), NoService> {
+        if self.drain.phase() != Phase::Open {
+            return Err(NoService::Draining);
+        }
+        let reach = self.relay.reach(self.means.now());
+        if reach == Reach::Retry {
+            tokio::spawn(probe::ask(
+                Arc::clone(&self.relay),
+                Arc::clone(&self.station),
+                Arc::clone(&self.means),
+            ));
+        }
+        self.relay.admission(reach)
+    }
+
+    pub(super) fn station(&self) -> &Arc<Station> {
+        &self.station
+    }
+}
+
+/// Binds a listening socket. There is one for an address, whatever the number of threads: closing one of several
+/// would reset what waits in its own queue, and a second process would start without an error.
+pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // An IPv4 address is listened on only where the file says so.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    // Accepted sockets inherit it.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}

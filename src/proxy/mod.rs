@@ -1,0 +1,37 @@
+//! Sockets. The one room that touches the operating system; it knows no SMTP: what to say is the session's to decide,
+//! what comes of it telemetry's to tell.
+//!
+//! One runtime a thread, and a session never crosses threads. Octets are read into the thread's own buffer, shown to the
+//! session, and written from there; only what a side does not take is copied, so a session that is idle holds none.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `config` | what the deployment file says, compiled |
+//! | `listener` | where connections come in, and who is let in |
+//! | `connection` | a client, its session, its link: the turn |
+//! | `wire` | one socket and what waits for it |
+//! | `relay` | addresses, links, what is offered |
+//! | `probe` | asking a relay what it offers |
+//! | `means` | memory, descriptors, time |
+//! | `roll` | who is in |
+//! | `gate` | the whole of it, running |
+
+pub mod config;
+mod connection;
+mod gate;
+mod listener;
+mod means;
+mod probe;
+mod relay;
+mod roll;
+mod wire;
+
+pub use config::Deployment;
+pub use gate::{Gate, serve, start};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks. What a thread that panicked left behind is a count or a memory that was complete at each step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

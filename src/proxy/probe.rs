@@ -1,0 +1,125 @@
+//! Asking a relay what it offers, by a session whose client says EHLO and QUIT: there is one machine that speaks SMTP.
+
+use super::means::Means;
+use super::relay::{Link, Relay};
+use crate::event::Side;
+use crate::policy::Policy;
+use crate::policy::compile::compile;
+use crate::session::{Action, Connect, Happening, Output, Session, Setting, Station};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, LazyLock};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// What the client of a probe may say.
+const RULES: &str = "profile = \"probe\"\n[verbs]\nEHLO = {}\nQUIT = {}\n[relay]\nto = [\"probe.invalid\"]\n";
+
+static POLICY: LazyLock<Option<Arc<Policy>>> = LazyLock::new(|| {
+    let mut read = |path: &str| match path {
+        "probe.toml" => Ok(RULES.to_owned()),
+        _ => Err("it is no part of a probe".to_owned()),
+    };
+    compile("probe.toml", &mut read).policy.map(Arc::new)
+});
+
+/// Asks, and lets the relay be known by its answer.
+pub(super) async fn ask(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Means>) {
+    let Some(policy) = POLICY.clone() else { return };
+    let wait = station.waits.open;
+    let station = Station {
+        name: station.name.clone(),
+        listener: "probe".to_owned(),
+        connect: Connect::Hello,
+        when_down: station.when_down,
+        waits: station.waits,
+    };
+    let hello = format!("EHLO {}\r\nQUIT\r\n", station.name);
+    let setting = Setting {
+        station: Arc::new(station),
+        policy,
+        client: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        id: means.name(),
+        learned: None,
+        admission: Ok(()),
+    };
+    let probe = Probe { session: Session::new(setting), output: Output::default(), link: None, relay, means };
+    // A relay that does not answer in time is not known, and each session asks for itself.
+    let _ = timeout(wait, probe.run(hello)).await;
+}
+
+struct Probe {
+    session: Session,
+    output: Output,
+    link: Option<Link>,
+    relay: Arc<Relay>,
+    means: Arc<Means>,
+}
+
+impl Probe {
+    async fn run(mut self, hello: String) {
+        self.session.begin(self.means.now(), &mut self.output);
+        self.carry_out().await;
+        let mut script = hello.as_bytes();
+        let mut heard = Vec::new();
+        while !self.session.is_over() {
+            let taken = self.session.receive(self.means.now(), Side::Client, script, &mut self.output);
+            script = script.get(taken..).unwrap_or_default();
+            if self.carry_out().await || taken > 0 {
+                continue;
+            }
+            let Some(link) = &mut self.link else { return };
+            match link.wire.stream().read_buf(&mut heard).await {
+                Ok(octets) if octets > 0 => {}
+                Ok(_) | Err(_) => return,
+            }
+            let taken = self.session.receive(self.means.now(), Side::Relay, &heard, &mut self.output);
+            heard.drain(..taken);
+            self.carry_out().await;
+        }
+    }
+
+    /// Does what the session says to do, as far as it concerns the relay. True: the link was opened, or not.
+    async fn carry_out(&mut self) -> bool {
+        let (mut to_relay, mut opens) = (Vec::new(), false);
+        let (actions, scratch) = self.output.parts();
+        for action in actions {
+            match action {
+                Action::Send { to: Side::Relay, what } => {
+                    to_relay.extend_from_slice(Output::octets(scratch, &[], &what));
+                }
+                Action::OpenLink => opens = true,
+                Action::Learn(offer) => self.relay.learn(offer),
+                Action::Send { to: Side::Client, .. }
+                | Action::CloseLink
+                | Action::CloseClient
+                | Action::Tell(_) => {}
+            }
+        }
+        self.output.clear();
+        if let Some(link) = &mut self.link {
+            // A relay that breaks off is found out when it is read.
+            let _ = link.wire.stream().write_all(&to_relay).await;
+        }
+        if opens {
+            let happening = match Arc::clone(&self.relay).open().await {
+                Ok(link) => {
+                    self.link = Some(link);
+                    Happening::LinkOpened
+                }
+                Err(why) => Happening::LinkFailed(why),
+            };
+            self.session.happened(self.means.now(), happening, &mut self.output);
+        }
+        opens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_of_a_probe_are_sound() {
+        assert!(POLICY.is_some());
+    }
+}

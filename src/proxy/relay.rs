@@ -1,0 +1,273 @@
+//! A relay: its addresses, its links, what it offers, and whether it can be reached.
+
+use super::config::{self, Address, Balance, Host};
+use super::lock;
+use super::means::{Descriptor, Means};
+use super::wire::Wire;
+use crate::event::{LinkFailure, NoService};
+use crate::session::{Moment, Offer, WhenDown};
+use crate::telemetry::OfRelay;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// How long a command waits for its turn when all links are in use.
+const TURN_WAIT: Duration = Duration::from_secs(20);
+/// How long an offer counts as known.
+const FRESH: Duration = Duration::from_mins(5);
+/// How long the addresses of a name are remembered.
+const NAMES_FRESH: Duration = Duration::from_secs(30);
+/// How often a relay that cannot be reached is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A relay, shared by all threads.
+#[derive(Debug)]
+pub(super) struct Relay {
+    config: config::Relay,
+    means: Arc<Means>,
+    figures: OfRelay,
+    links: Option<Arc<Semaphore>>,
+    /// The address that comes first, under `balance = "spread"`.
+    next: AtomicUsize,
+    names: Mutex<Option<(Moment, Vec<SocketAddr>)>>,
+    learned: RwLock<Option<Arc<Offer>>>,
+    /// When it was tried last, while it cannot be reached.
+    down: Mutex<Option<Moment>>,
+}
+
+/// A link: the socket, and the turn that goes with it.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) wire: Wire,
+    turn: Turn,
+}
+
+/// One of a relay's links is in use.
+#[derive(Debug)]
+struct Turn {
+    figures: OfRelay,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.figures.active().dec();
+    }
+}
+
+/// What may be said at the door while a relay is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It can be reached, as far as is known.
+    Up,
+    /// It cannot; somebody has just tried.
+    Down,
+    /// It could not; it is for the one who asked to try again.
+    Retry,
+}
+
+impl Relay {
+    pub(super) fn new(config: config::Relay, means: Arc<Means>, figures: OfRelay) -> Arc<Self> {
+        let links = config.links.map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))));
+        Arc::new(Self {
+            config,
+            means,
+            figures,
+            links,
+            next: AtomicUsize::new(0),
+            names: Mutex::default(),
+            learned: RwLock::default(),
+            down: Mutex::default(),
+        })
+    }
+
+    pub(super) fn config(&self) -> &config::Relay {
+        &self.config
+    }
+
+    pub(super) fn figures(&self) -> &OfRelay {
+        &self.figures
+    }
+
+    /// What it offers, if that was heard lately.
+    pub(super) fn learned(&self, now: Moment) -> Option<Arc<Offer>> {
+        let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner);
+        learned.as_ref().filter(|offer| now.since(offer.heard) < FRESH).map(Arc::clone)
+    }
+
+    /// What it offers now.
+    pub(super) fn learn(&self, offer: Offer) {
+        *self.learned.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(offer));
+    }
+
+    /// Whether it can be reached. Of those who ask while it cannot, one a second is sent to try.
+    pub(super) fn reach(&self, now: Moment) -> Reach {
+        let mut down = lock(&self.down);
+        match *down {
+            None => Reach::Up,
+            Some(tried) if now.since(tried) < RETRY => Reach::Down,
+            Some(_) => {
+                *down = Some(now);
+                Reach::Retry
+            }
+        }
+    }
+
+    /// What the door says of it.
+    pub(super) fn admission(&self, reach: Reach) -> Result<(), NoService> {
+        match (reach, self.config.when_down) {
+            (Reach::Up, _) | (_, WhenDown::Greet) => Ok(()),
+            (Reach::Down | Reach::Retry, WhenDown::Refuse) => Err(NoService::RelayDown),
+        }
+    }
+
+    /// Opens a link, when it is this one's turn.
+    pub(super) async fn open(self: Arc<Self>) -> Result<Link, LinkFailure> {
+        let permit = match &self.links {
+            None => None,
+            Some(links) => match timeout(TURN_WAIT, Arc::clone(links).acquire_owned()).await {
+                Ok(Ok(permit)) => Some(permit),
+                Ok(Err(_)) | Err(_) => return Err(LinkFailure::NoTurn),
+            },
+        };
+        let descriptor = Descriptor::count(&self.means);
+        let Some(stream) = self.connect().await else { return Err(LinkFailure::NoConnection) };
+        self.figures.active().inc();
+        let turn = Turn { figures: self.figures.clone(), _permit: permit };
+        Ok(Link { wire: Wire::new(stream, descriptor), turn })
+    }
+
+    async fn connect(&self) -> Option<TcpStream> {
+        for address in self.addresses().await {
+            if let Ok(Ok(stream)) = timeout(self.config.connect_wait, TcpStream::connect(address)).await {
+                // What is written is complete: there is nothing to wait for.
+                let _ = stream.set_nodelay(true);
+                if lock(&self.down).take().is_some() {
+                    tracing::info!(relay = self.config.name, %address, "the relay can be reached again");
+                }
+                self.figures.up().set(1);
+                return Some(stream);
+            }
+        }
+        if lock(&self.down).replace(self.means.now()).is_none() {
+            tracing::warn!(relay = self.config.name, "the relay cannot be reached");
+        }
+        self.figures.up().set(0);
+        None
+    }
+
+    /// All addresses, in the order in which they are to be tried.
+    async fn addresses(&self) -> Vec<SocketAddr> {
+        let first = match self.config.balance {
+            Balance::First => 0,
+            Balance::Spread => self.next.fetch_add(1, Ordering::Relaxed),
+        };
+        let mut addresses = match self.fixed() {
+            Some(fixed) => fixed,
+            None => self.look_up().await,
+        };
+        let count = addresses.len().max(1);
+        addresses.rotate_left(first % count);
+        addresses
+    }
+
+    /// All addresses, if there is no name among them.
+    fn fixed(&self) -> Option<Vec<SocketAddr>> {
+        let fixed = |address: &Address| match address.host {
+            Host::Ip(ip) => Some(SocketAddr::new(ip, address.port)),
+            Host::Name(_) => None,
+        };
+        self.config.addresses.iter().map(fixed).collect()
+    }
+
+    async fn look_up(&self) -> Vec<SocketAddr> {
+        let now = self.means.now();
+        if let Some((at, addresses)) = &*lock(&self.names)
+            && now.since(*at) < NAMES_FRESH
+        {
+            return addresses.clone();
+        }
+        let mut found = Vec::new();
+        for address in &self.config.addresses {
+            match &address.host {
+                Host::Ip(ip) => found.push(SocketAddr::new(*ip, address.port)),
+                Host::Name(name) => {
+                    let lookup = tokio::net::lookup_host((name.as_str(), address.port));
+                    if let Ok(Ok(addresses)) = timeout(self.config.connect_wait, lookup).await {
+                        found.extend(addresses);
+                    }
+                }
+            }
+        }
+        let mut names = lock(&self.names);
+        match &*names {
+            // What a name meant before is better than nothing while it cannot be looked up.
+            Some((_, before)) if found.is_empty() => before.clone(),
+            _ => {
+                *names = (!found.is_empty()).then(|| (now, found.clone()));
+                found
+            }
+        }
+    }
+}
+
+/// How long a link that is closed may take for what was said on it before.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+impl Link {
+    /// Closes it as it stands, once what was said is out; nobody waits for that.
+    pub(super) fn close(self) {
+        let Self { wire, turn } = self;
+        let (mut stream, pending, descriptor) = wire.into_rest();
+        if pending.is_empty() {
+            return;
+        }
+        tokio::spawn(async move {
+            let rest = tokio::io::AsyncWriteExt::write_all(&mut stream, &pending);
+            // A relay that does not take it in time hears no end of mail data: what it has is no message.
+            let _ = timeout(LAST_WORDS, rest).await;
+            drop((stream, turn, descriptor));
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Metrics;
+
+    fn relay(config: config::Relay) -> Arc<Relay> {
+        let metrics = Metrics::new();
+        Relay::new(config, Means::new(&metrics, 1000), metrics.relay("test"))
+    }
+
+    fn addresses(texts: &[&str]) -> Vec<Address> {
+        texts.iter().map(|text| Address::read(text).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_load_that_is_spread_begins_at_each_address_in_turn() {
+        let mut config = config::Relay::new("test", addresses(&["192.0.2.1:25", "192.0.2.2:25"]));
+        config.balance = Balance::Spread;
+        let relay = relay(config);
+        let first = |addresses: Vec<SocketAddr>| addresses.first().unwrap().ip().to_string();
+        assert_eq!(first(relay.addresses().await), "192.0.2.1");
+        assert_eq!(first(relay.addresses().await), "192.0.2.2");
+        assert_eq!(first(relay.addresses().await), "192.0.2.1");
+    }
+
+    #[test]
+    fn one_a_second_is_sent_to_try_a_relay_that_is_down() {
+        let relay = relay(config::Relay::new("test", addresses(&["192.0.2.1:25"])));
+        let at = |millis| Moment(Duration::from_millis(millis));
+        assert_eq!(relay.reach(at(0)), Reach::Up);
+        *lock(&relay.down) = Some(at(0));
+        assert_eq!(relay.reach(at(999)), Reach::Down);
+        assert_eq!(relay.reach(at(1000)), Reach::Retry);
+        assert_eq!(relay.reach(at(1001)), Reach::Down);
+    }
+}

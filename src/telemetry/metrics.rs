@@ -1,0 +1,491 @@
+//! Counters and gauges. A label is a name of the deployment file or a row of a closed enum; no octet from the wire
+//! reaches one. Children are looked up once, when a listener is set up, and from then on counting is an addition.
+//! All series begin at 0: otherwise a rate would miss the first event.
+
+use crate::event::{Decision, Ending, Event, Fate, Force, LinkChange, LinkFailure, Origin, Outcome};
+use crate::policy::verdict::{Action, Check};
+use crate::smtp::reply::Class;
+use crate::smtp::verb::Verb;
+use crate::smtp::violation::{Kind, Violation};
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+/// The most rules that are counted by name; further ones are `other`.
+const RULES: usize = 500;
+
+/// Children of a family, one for each row of a closed enum.
+#[derive(Clone, Debug)]
+struct Rows<K>(Vec<(K, IntCounter)>);
+
+impl<K: Copy + PartialEq> Rows<K> {
+    fn new(rows: &[K], child: impl Fn(K) -> IntCounter) -> Self {
+        Self(rows.iter().map(|row| (*row, child(*row))).collect())
+    }
+
+    fn count(&self, row: K) {
+        if let Some((_, counter)) = self.0.iter().find(|(key, _)| *key == row) {
+            counter.inc();
+        }
+    }
+}
+
+/// All figures of a process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    families: Families,
+    buffer_used: IntGauge,
+    buffer_limit: IntGauge,
+    draining: IntGauge,
+    lines_dropped: IntCounter,
+    verdicts: Rows<(Action, Force, Sort)>,
+    rules: RwLock<HashMap<String, [IntCounter; 2]>>,
+}
+
+#[derive(Debug)]
+struct Families {
+    accepted: IntCounterVec,
+    sessions: IntGaugeVec,
+    closed: IntCounterVec,
+    commands: IntCounterVec,
+    replies: IntCounterVec,
+    messages: IntCounterVec,
+    recipients: IntCounterVec,
+    violations: IntCounterVec,
+    rule_hits: IntCounterVec,
+    links: IntCounterVec,
+    links_active: IntGaugeVec,
+    relay_up: IntGaugeVec,
+}
+
+/// What kind of check decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    Framing,
+    Grammar,
+    Conduct,
+    RelaySide,
+    Verb,
+    Limit,
+    Clients,
+    Relay,
+    Signature,
+    Rule,
+}
+
+impl Sort {
+    const ALL: [Self; 10] = [
+        Self::Framing,
+        Self::Grammar,
+        Self::Conduct,
+        Self::RelaySide,
+        Self::Verb,
+        Self::Limit,
+        Self::Clients,
+        Self::Relay,
+        Self::Signature,
+        Self::Rule,
+    ];
+
+    const fn of(check: Check) -> Self {
+        match check {
+            Check::Violation(violation) => match violation.facts().kind {
+                Kind::Framing => Self::Framing,
+                Kind::Grammar => Self::Grammar,
+                Kind::Conduct => Self::Conduct,
+                Kind::Relay => Self::RelaySide,
+            },
+            Check::Verb(_) => Self::Verb,
+            Check::Limit(_) => Self::Limit,
+            Check::Clients => Self::Clients,
+            Check::Relay => Self::Relay,
+            Check::Signature(_) => Self::Signature,
+            Check::Rule(_) => Self::Rule,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Framing => "framing",
+            Self::Grammar => "grammar",
+            Self::Conduct => "conduct",
+            Self::RelaySide => "relay_reply",
+            Self::Verb => "verb",
+            Self::Limit => "limit",
+            Self::Clients => "clients",
+            Self::Relay => "relay",
+            Self::Signature => "signature",
+            Self::Rule => "rule",
+        }
+    }
+}
+
+const ACTIONS: [Action; 2] = [Action::Reject, Action::Disconnect];
+const FORCES: [Force; 2] = [Force::Enforced, Force::Observed];
+const FATES: [Fate; 3] = [Fate::Forwarded, Fate::Answered, Fate::Refused];
+const ORIGINS: [Origin; 2] = [Origin::Gate, Origin::Relay];
+const CLASSES: [Class; 4] = [Class::Positive, Class::Intermediate, Class::Transient, Class::Permanent];
+
+const fn of_action(action: Action) -> &'static str {
+    match action {
+        Action::Reject => "reject",
+        Action::Disconnect => "disconnect",
+    }
+}
+
+const fn of_force(force: Force) -> &'static str {
+    match force {
+        Force::Enforced => "enforced",
+        Force::Observed => "observed",
+    }
+}
+
+const fn of_fate(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Forwarded => "forwarded",
+        Fate::Answered => "answered",
+        Fate::Refused => "refused",
+    }
+}
+
+const fn of_origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Gate => "gatepost",
+        Origin::Relay => "relay",
+    }
+}
+
+const fn of_class(class: Class) -> &'static str {
+    match class {
+        Class::Positive => "2xx",
+        Class::Intermediate => "3xx",
+        Class::Transient => "4xx",
+        Class::Permanent => "5xx",
+    }
+}
+
+/// Makes a metric and registers it.
+#[expect(clippy::expect_used, reason = "the names are constants of this file, and a test makes them all")]
+fn make<M: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {
+    let metric = made.expect("the name is well formed");
+    registry.register(Box::new(metric.clone())).expect("the name is unique");
+    metric
+}
+
+impl Families {
+    fn new(registry: &Registry) -> Self {
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            make(registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            make(registry, IntGaugeVec::new(Opts::new(name, help), labels))
+        };
+        let listener = &["listener"];
+        Self {
+            accepted: counters("gatepost_connections_accepted_total", "Connections accepted.", listener),
+            sessions: gauges("gatepost_sessions_active", "Sessions open now.", listener),
+            closed: counters(
+                "gatepost_sessions_closed_total",
+                "Sessions that ended, by cause.",
+                &["listener", "reason"],
+            ),
+            commands: counters(
+                "gatepost_commands_total",
+                "Commands read, by what became of them.",
+                &["listener", "verb", "fate"],
+            ),
+            replies: counters(
+                "gatepost_replies_total",
+                "Replies that reached a client.",
+                &["listener", "origin", "class"],
+            ),
+            messages: counters("gatepost_messages_total", "Messages, by outcome.", &["listener", "outcome"]),
+            recipients: counters(
+                "gatepost_recipients_total",
+                "Recipients, by outcome.",
+                &["listener", "outcome"],
+            ),
+            violations: counters(
+                "gatepost_violations_total",
+                "Violations of the protocol that were refused or reported.",
+                &["listener", "violation"],
+            ),
+            rule_hits: counters(
+                "gatepost_rule_hits_total",
+                "Decisions of rules and signatures, by id.",
+                &["rule", "force"],
+            ),
+            links: counters(
+                "gatepost_links_total",
+                "Links to a relay: opened, lost, or why not opened.",
+                &["relay", "result"],
+            ),
+            links_active: gauges("gatepost_links_active", "Links to a relay open now.", &["relay"]),
+            relay_up: gauges(
+                "gatepost_relay_up",
+                "Whether the relay took the last connection (1) or not (0).",
+                &["relay"],
+            ),
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All of them at 0.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let families = Families::new(&registry);
+        let gauge = |name: &str, help: &str| make(&registry, IntGauge::new(name, help));
+        let build = make(
+            &registry,
+            IntGaugeVec::new(
+                Opts::new("gatepost_build_info", "Which build this is; the value is always 1."),
+                &["version"],
+            ),
+        );
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let verdicts = make(
+            &registry,
+            IntCounterVec::new(
+                Opts::new("gatepost_verdicts_total", "Refusals, carried out or only observed."),
+                &["action", "force", "kind"],
+            ),
+        );
+        // There is one of these in a process; without it the figures of the process are missing, and nothing else.
+        let _ = registry.register(Box::new(ProcessCollector::for_self()));
+        let buffer_used = gauge("gatepost_buffer_used_bytes", "Memory used for what waits in connections.");
+        let buffer_limit = gauge("gatepost_buffer_limit_bytes", "The most of it that may be used.");
+        let draining = gauge("gatepost_draining", "Whether this process takes no new sessions (1).");
+        let lines_dropped = make(
+            &registry,
+            IntCounter::new("gatepost_log_events_dropped_total", "Log lines for which there was no room."),
+        );
+        let kinds: Vec<_> = ACTIONS
+            .iter()
+            .flat_map(|action| FORCES.iter().map(move |force| (*action, *force)))
+            .flat_map(|(action, force)| Sort::ALL.iter().map(move |sort| (action, force, *sort)))
+            .collect();
+        let verdicts = Rows::new(&kinds, |(action, force, sort)| {
+            verdicts.with_label_values(&[of_action(action), of_force(force), sort.name()])
+        });
+        Self {
+            registry,
+            families,
+            buffer_used,
+            buffer_limit,
+            draining,
+            lines_dropped,
+            verdicts,
+            rules: RwLock::default(),
+        }
+    }
+
+    /// Memory in use for what waits in connections. It is also the count by which the driver keeps to its bound.
+    pub fn buffer_used(&self) -> &IntGauge {
+        &self.buffer_used
+    }
+
+    /// Says how much of it may be used.
+    pub fn set_buffer_limit(&self, octets: i64) {
+        self.buffer_limit.set(octets);
+    }
+
+    /// Whether no new sessions are taken.
+    pub fn draining(&self) -> &IntGauge {
+        &self.draining
+    }
+
+    pub(super) fn lines_dropped(&self) -> IntCounter {
+        self.lines_dropped.clone()
+    }
+
+    /// The figures of a listener.
+    pub fn listener(&self, name: &str) -> OfListener {
+        let of = &self.families;
+        OfListener {
+            accepted: of.accepted.with_label_values(&[name]),
+            sessions: of.sessions.with_label_values(&[name]),
+            closed: Rows::new(&Ending::ALL, |ending| of.closed.with_label_values(&[name, ending.name()])),
+            commands: Verb::ALL
+                .iter()
+                .map(|verb| {
+                    Rows::new(&FATES, |fate| {
+                        of.commands.with_label_values(&[name, verb.facts().name, of_fate(fate)])
+                    })
+                })
+                .collect(),
+            replies: ORIGINS.map(|origin| {
+                Rows::new(&CLASSES, |class| {
+                    of.replies.with_label_values(&[name, of_origin(origin), of_class(class)])
+                })
+            }),
+            messages: Rows::new(&Outcome::ALL, |outcome| {
+                of.messages.with_label_values(&[name, outcome.name()])
+            }),
+            recipients: Rows::new(&Outcome::ALL, |outcome| {
+                of.recipients.with_label_values(&[name, outcome.name()])
+            }),
+            violations: Rows::new(Violation::ALL, |violation| {
+                of.violations.with_label_values(&[name, violation.facts().name])
+            }),
+        }
+    }
+
+    /// The figures of a relay.
+    pub fn relay(&self, name: &str) -> OfRelay {
+        let of = &self.families;
+        let result = |result: &str| of.links.with_label_values(&[name, result]);
+        OfRelay {
+            name: name.to_owned(),
+            opened: result("opened"),
+            lost: result("lost"),
+            failed: Rows::new(&LinkFailure::ALL, |why| result(why.name())),
+            active: of.links_active.with_label_values(&[name]),
+            up: of.relay_up.with_label_values(&[name]),
+        }
+    }
+
+    pub(super) fn count(&self, listener: &OfListener, relay: &OfRelay, event: &Event) {
+        match event {
+            Event::Command { verb, fate, .. } => {
+                if let Some(fates) = listener.commands.get(verb.index()) {
+                    fates.count(*fate);
+                }
+            }
+            Event::Verdict(decision) => self.count_verdict(listener, decision),
+            Event::Reply { code, origin } => {
+                let [gate, from_relay] = &listener.replies;
+                let classes = match origin {
+                    Origin::Gate => gate,
+                    Origin::Relay => from_relay,
+                };
+                classes.count(code.class());
+            }
+            Event::Recipient(outcome) => listener.recipients.count(*outcome),
+            Event::Message(transfer) => listener.messages.count(transfer.outcome),
+            Event::Link(LinkChange::Opened) => relay.opened.inc(),
+            Event::Link(LinkChange::Lost) => relay.lost.inc(),
+            Event::Link(LinkChange::Failed(why)) => relay.failed.count(*why),
+            Event::Ended(summary) => listener.closed.count(summary.ending),
+        }
+    }
+
+    fn count_verdict(&self, listener: &OfListener, decision: &Decision) {
+        self.verdicts.count((decision.action, decision.force, Sort::of(decision.check)));
+        match decision.check {
+            Check::Violation(violation) => listener.violations.count(violation),
+            Check::Signature(_) | Check::Rule(_) => self.count_rule(decision),
+            Check::Verb(_) | Check::Limit(_) | Check::Clients | Check::Relay => {}
+        }
+    }
+
+    fn count_rule(&self, decision: &Decision) {
+        let count = |[enforced, observed]: &[IntCounter; 2]| match decision.force {
+            Force::Enforced => enforced.inc(),
+            Force::Observed => observed.inc(),
+        };
+        if let Some(hits) = self.rules.read().unwrap_or_else(PoisonError::into_inner).get(&decision.id) {
+            return count(hits);
+        }
+        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        let name = if rules.len() < RULES { decision.id.as_str() } else { "other" };
+        let hits = rules.entry(name.to_owned()).or_insert_with(|| {
+            FORCES.map(|force| self.families.rule_hits.with_label_values(&[name, of_force(force)]))
+        });
+        count(hits);
+    }
+
+    /// The text that Prometheus reads.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        // Writing to a Vec cannot fail, and every family has a child.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        text
+    }
+}
+
+/// The figures of a listener.
+#[derive(Clone, Debug)]
+pub struct OfListener {
+    accepted: IntCounter,
+    sessions: IntGauge,
+    closed: Rows<Ending>,
+    /// In the order of the verb table.
+    commands: Vec<Rows<Fate>>,
+    replies: [Rows<Class>; 2],
+    messages: Rows<Outcome>,
+    recipients: Rows<Outcome>,
+    violations: Rows<Violation>,
+}
+
+impl OfListener {
+    pub(super) fn enter(&self) {
+        self.accepted.inc();
+        self.sessions.inc();
+    }
+
+    pub(super) fn leave(&self) {
+        self.sessions.dec();
+    }
+}
+
+/// The figures of a relay.
+#[derive(Clone, Debug)]
+pub struct OfRelay {
+    name: String,
+    opened: IntCounter,
+    lost: IntCounter,
+    failed: Rows<LinkFailure>,
+    active: IntGauge,
+    up: IntGauge,
+}
+
+impl OfRelay {
+    /// Its name in the deployment file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Links open now.
+    pub fn active(&self) -> &IntGauge {
+        &self.active
+    }
+
+    /// Whether it took the last connection.
+    pub fn up(&self) -> &IntGauge {
+        &self.up
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_exist_before_anything_happened() {
+        let metrics = Metrics::new();
+        let (_listener, _relay) = (metrics.listener("mx"), metrics.relay("exchange"));
+        let text = String::from_utf8(metrics.encode()).unwrap();
+        for series in [
+            "gatepost_commands_total{fate=\"forwarded\",listener=\"mx\",verb=\"RCPT\"} 0",
+            "gatepost_replies_total{class=\"4xx\",listener=\"mx\",origin=\"relay\"} 0",
+            "gatepost_messages_total{listener=\"mx\",outcome=\"accepted\"} 0",
+            "gatepost_sessions_closed_total{listener=\"mx\",reason=\"quit\"} 0",
+            "gatepost_links_total{relay=\"exchange\",result=\"no_connection\"} 0",
+            "gatepost_verdicts_total{action=\"reject\",force=\"enforced\",kind=\"relay\"} 0",
+            "gatepost_draining 0",
+            "process_open_fds ",
+        ] {
+            assert!(text.contains(series), "{series} is missing in\n{text}");
+        }
+    }
+}

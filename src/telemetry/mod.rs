@@ -1,0 +1,111 @@
+//! What operators see. Reads [`Event`]s; nothing else writes a log line of a session or a metric.
+//!
+//! Every event is matched twice: once in [`metrics`], once in [`log`]. Both see the same thing, so they cannot disagree.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `metrics` | counters and gauges; labels from closed enums and from the deployment file, never from the wire |
+//! | `log` | one line for each session and each refusal |
+//! | `queue` | the way from a session to a file, which never makes a session wait |
+//! | `endpoint` | `/metrics`, `/live`, `/ready` |
+
+pub mod endpoint;
+mod log;
+mod metrics;
+mod queue;
+
+pub use metrics::{Metrics, OfListener, OfRelay};
+
+use crate::event::Event;
+use queue::Queue;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Metrics and log of one process.
+#[derive(Debug)]
+pub struct Telemetry {
+    metrics: Metrics,
+    queue: Queue,
+}
+
+impl Telemetry {
+    /// Lines go to `sink`, written by a thread of their own.
+    pub fn new(sink: Box<dyn Write + Send>) -> io::Result<Arc<Self>> {
+        let metrics = Metrics::new();
+        let queue = Queue::start(sink, metrics.lines_dropped())?;
+        Ok(Arc::new(Self { metrics, queue }))
+    }
+
+    /// Sessions and verdicts as text on standard output.
+    pub fn to_stdout() -> io::Result<Arc<Self>> {
+        Self::new(Box::new(io::stdout()))
+    }
+
+    /// The figures.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Where the sessions of a listener tell their events.
+    pub fn desk(self: &Arc<Self>, listener: &str, profile: &str, relay: &OfRelay) -> Desk {
+        Desk {
+            metrics: self.metrics.listener(listener),
+            relay: relay.clone(),
+            listener: listener.to_owned(),
+            profile: profile.to_owned(),
+            telemetry: Arc::clone(self),
+        }
+    }
+
+    /// Waits until every line told so far is written.
+    pub fn finish(&self) {
+        self.queue.finish();
+    }
+}
+
+/// The operator's own messages (start, drain, relay down) on standard error.
+pub fn report_to_stderr() {
+    // A second call, as tests make it, changes nothing.
+    let _ = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).try_init();
+}
+
+/// Whose event it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// The client's address.
+    pub client: SocketAddr,
+    /// The name of the session.
+    pub session: &'a str,
+}
+
+/// Where the sessions of one listener tell what happened.
+#[derive(Debug)]
+pub struct Desk {
+    telemetry: Arc<Telemetry>,
+    metrics: OfListener,
+    relay: OfRelay,
+    listener: String,
+    profile: String,
+}
+
+impl Desk {
+    /// A connection was accepted.
+    pub fn enter(&self) {
+        self.metrics.enter();
+    }
+
+    /// It is closed.
+    pub fn leave(&self) {
+        self.metrics.leave();
+    }
+
+    /// Something happened in a session.
+    pub fn tell(&self, who: Who<'_>, event: &Event) {
+        self.telemetry.metrics.count(&self.metrics, &self.relay, event);
+        let place = log::Place { listener: &self.listener, profile: &self.profile, relay: self.relay.name() };
+        if log::is_worth_a_line(event) {
+            self.telemetry.queue.push(|line| log::write(line, place, who, event));
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! A gate, a relay and a client for a test.
+
+use gatepost::policy::Policy;
+use gatepost::policy::compile::compile;
+use gatepost::proxy::config::{Address, Admin, Deployment, Listener, Relay as RelayConfig};
+use gatepost::proxy::{Gate, start};
+use gatepost::telemetry::Telemetry;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longer than anything may take; a test that waits so long has failed.
+pub const LONG: Duration = Duration::from_secs(20);
+
+const RULES: &str = "
+profile = 'test'
+extends = 'base'
+[relay]
+to = ['example.com']
+[limits]
+trivial_commands = 1000000
+";
+
+pub fn policy(more: &str) -> Arc<Policy> {
+    let text = format!("{RULES}{more}");
+    let mut read = |path: &str| if path == "test.toml" { Ok(text.clone()) } else { Err("none".to_owned()) };
+    let compiled = compile("test.toml", &mut read);
+    Arc::new(compiled.policy.unwrap_or_else(|| panic!("{:#?}", compiled.diagnostics)))
+}
+
+/// A gate; it is stopped with the test.
+pub struct Running(Option<Gate>);
+
+impl std::ops::Deref for Running {
+    type Target = Gate;
+    fn deref(&self) -> &Gate {
+        self.0.as_ref().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(gate) = self.0.take() {
+            gate.stop();
+            // A test that failed shows why, not that its gate cannot end.
+            if !thread::panicking() {
+                gate.join();
+            }
+        }
+    }
+}
+
+pub fn gate(relays: &[SocketAddr]) -> Running {
+    gate_with(relays, "", |_| ())
+}
+
+pub fn gate_with(relays: &[SocketAddr], rules: &str, change: impl FnOnce(&mut Deployment)) -> Running {
+    let addresses = relays.iter().map(|relay| Address::read(&relay.to_string()).unwrap()).collect();
+    let relay = RelayConfig::new("relay", addresses);
+    let listen = vec!["127.0.0.1:0".parse().unwrap()];
+    let listener = Listener::new("test", listen, policy(rules), &relay);
+    let mut deployment = Deployment::single("gate.test".into(), listener, relay);
+    deployment.admin = Some(Admin { listen: "127.0.0.1:0".parse().unwrap(), hosts: Vec::new() });
+    change(&mut deployment);
+    let telemetry = Telemetry::new(Box::new(std::io::sink())).unwrap();
+    let gate = Running(Some(start(deployment, telemetry, 2).unwrap()));
+    // The first look at the relay is over: what a test counts is its own.
+    wait_until("the relay was asked", || {
+        let text = gate.text();
+        text.contains("gatepost_relay_up{relay=\"relay\"} 1")
+            || relays.is_empty()
+            || text.contains("gatepost_links_active{relay=\"relay\"} 0")
+    });
+    thread::sleep(Duration::from_millis(100));
+    gate
+}
+
+impl Running {
+    pub fn address(&self) -> SocketAddr {
+        self.addresses()[0].1
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.telemetry().metrics().encode()).unwrap()
+    }
+
+    pub fn buffer_used(&self) -> i64 {
+        self.telemetry().metrics().buffer_used().get()
+    }
+
+    /// Asks the endpoint; gives status line and body.
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.admin().unwrap()).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// Takes the gate to wait for its end.
+    pub fn into_gate(mut self) -> Gate {
+        self.0.take().unwrap()
+    }
+}
+
+pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < LONG, "waited too long: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// One end of a dialogue.
+pub struct Client {
+    pub stream: TcpStream,
+    reader: BufReader<TcpStream>,
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Self {
+        Self::of(TcpStream::connect(address).unwrap())
+    }
+
+    fn of(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let reader = BufReader::new(stream.try_clone().unwrap());
+        Self { stream, reader }
+    }
+
+    /// Says it as it is; a peer that is gone is found out when it is heard.
+    pub fn say(&mut self, octets: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(octets.as_ref());
+    }
+
+    /// A line without its end; none: the peer has closed.
+    pub fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        match self.reader.read_line(&mut line) {
+            Ok(0) => None,
+            Ok(_) => Some(line.trim_end_matches("\r\n").to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// A reply, its lines joined; empty: the peer has closed.
+    pub fn reply(&mut self) -> String {
+        let mut reply = Vec::new();
+        while let Some(line) = self.line() {
+            let last = line.as_bytes().get(3) != Some(&b'-');
+            reply.push(line);
+            if last {
+                break;
+            }
+        }
+        reply.join("\n")
+    }
+
+    /// Says a command and gives its reply.
+    pub fn ask(&mut self, command: &str) -> String {
+        self.say(format!("{command}\r\n"));
+        self.reply()
+    }
+
+    /// As [`ask`](Self::ask), and the reply must begin like this.
+    pub fn expect(&mut self, command: &str, code: &str) -> String {
+        let reply = self.ask(command);
+        assert!(reply.starts_with(code), "{command}: {reply:?} is not {code}");
+        reply
+    }
+
+    /// Hears greeting and EHLO.
+    pub fn greeted(mut self) -> Self {
+        let greeting = self.reply();
+        assert!(greeting.starts_with("220 "), "{greeting:?}");
+        self.expect("EHLO client.test", "250");
+        self
+    }
+
+    /// A message up to DATA.
+    pub fn envelope(&mut self) {
+        self.expect("MAIL FROM:<a@client.test>", "250");
+        self.expect("RCPT TO:<b@example.com>", "250");
+        self.expect("DATA", "354");
+    }
+
+    pub fn half_close(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Everything up to the end.
+    pub fn rest(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.line()).collect()
+    }
+}
+
+/// A relay that plays a part, once for each connection.
+pub struct Relay {
+    pub address: SocketAddr,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Relay {
+    /// Takes everything.
+    pub fn polite() -> Self {
+        Self::playing(|talk| talk.politely(None))
+    }
+
+    pub fn playing(part: impl Fn(&mut Talk) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, heard, part) =
+            (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())), Arc::new(part));
+        let log = Arc::clone(&heard);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (part, log) = (Arc::clone(&part), Arc::clone(&log));
+                log.lock().unwrap().push("connection".to_owned());
+                thread::spawn(move || part(&mut Talk { wire: Client::of(stream.unwrap()), log }));
+            }
+        });
+        Self { address, heard }
+    }
+
+    /// All that it heard, "connection" for each of those.
+    pub fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+
+    pub fn connections(&self) -> usize {
+        self.heard().iter().filter(|line| *line == "connection").count()
+    }
+}
+
+/// A relay's side of a link.
+pub struct Talk {
+    pub wire: Client,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Talk {
+    pub fn say(&mut self, words: &str) {
+        self.wire.say(format!("{words}\r\n"));
+    }
+
+    pub fn hear(&mut self) -> Option<String> {
+        let line = self.wire.line()?;
+        self.log.lock().unwrap().push(line.clone());
+        Some(line)
+    }
+
+    /// Answers like a relay; `until`: hangs up when it has heard a line that begins so.
+    pub fn politely(&mut self, until: Option<&str>) {
+        self.say("220 relay.test ESMTP");
+        let mut in_data = false;
+        while let Some(line) = self.hear() {
+            if until.is_some_and(|until| line.starts_with(until)) {
+                return;
+            }
+            match line.split([' ', ':']).next().unwrap() {
+                "." => {
+                    in_data = false;
+                    self.say("250 2.0.0 queued");
+                }
+                _ if in_data => {}
+                "EHLO" => self.say("250-relay.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 100000000"),
+                "DATA" => {
+                    in_data = true;
+                    self.say("354 go on");
+                }
+                "QUIT" => return self.say("221 bye"),
+                _ => self.say("250 2.0.0 fine"),
+            }
+        }
+    }
+}
