@@ -84,12 +84,19 @@ fn enter(drain: &Drain, doors: &[Arc<Door>], phase: Phase) {
 }
 
 /// Runs until a signal says to go (SIGTERM or SIGINT: drain; a second one: at once), then drains.
-pub fn serve(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) -> io::Result<()> {
+/// `started` is told once all addresses are bound.
+pub fn serve(
+    deployment: Deployment,
+    telemetry: Arc<Telemetry>,
+    threads: usize,
+    started: impl FnOnce(&Gate),
+) -> io::Result<()> {
     let waiting = runtime()?;
     let gate = {
         let _within = waiting.enter();
         start(deployment, telemetry, threads)?
     };
+    started(&gate);
     waiting.block_on(async {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
