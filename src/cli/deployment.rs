@@ -196,3 +196,65 @@ impl Word for Down {
     const WORDS: &'static [(&'static str, Self)] =
         &[("refuse", Self(WhenDown::Refuse)), ("greet", Self(WhenDown::Greet))];
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gatepost::policy::compile::compile;
+
+    /// Reads a text as a deployment file; gives what came of it and what was found.
+    fn read_text(text: &str) -> (Option<Deployment>, Vec<String>) {
+        let path = std::env::temp_dir().join(format!("gatepost-{}-{}.toml", std::process::id(), text.len()));
+        std::fs::write(&path, text).unwrap();
+        let findings = Findings::new();
+        let read = read(path.to_str().unwrap(), &mut built_in, &findings);
+        std::fs::remove_file(&path).unwrap();
+        (read, findings.into_sorted().into_iter().map(|finding| finding.message).collect())
+    }
+
+    fn built_in(_: &str) -> Option<Arc<Policy>> {
+        compile("inbound", &mut |_| Err(String::new())).policy.map(Arc::new)
+    }
+
+    #[test]
+    fn the_example_is_a_deployment() {
+        let findings = Findings::new();
+        let read = read("deploy/examples/gatepost.toml", &mut built_in, &findings).unwrap();
+        assert_eq!(read.listeners.len(), 1);
+        assert_eq!(read.relays.len(), 1);
+        assert_eq!(read.listeners[0].relay, read.relays[0].name);
+        assert!(findings.into_sorted().is_empty());
+    }
+
+    #[test]
+    fn a_relay_may_be_an_address_and_what_is_said_holds() {
+        let (read, findings) = read_text(
+            "name = 'mx.example.com'\nbuffer_memory = '1MiB'\n[[listener]]\nname = 'a'\nlisten = '127.0.0.1:0'\n\
+             rules = 'x.toml'\nrelay = '127.0.0.1:10025'\nsessions = 7\n",
+        );
+        let read = read.unwrap();
+        assert_eq!((read.buffer_memory, read.listeners[0].sessions), (1024 * 1024, 7));
+        assert_eq!(read.relays[0].addresses[0].to_string(), "127.0.0.1:10025");
+        assert!(findings.is_empty());
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let (read, findings) = read_text(
+            "name = 'm x'\nstat = 1\n[[listener]]\nname = 'a'\nlisten = '127.0.0.1:0'\nrules = 'x.toml'\n\
+             relay = 'postfx'\ntls = 'starttls'\n[relay.postfix]\naddress = 'a b:2'\nidentity = 'xclient'\n",
+        );
+        assert!(read.is_none());
+        assert_eq!(
+            findings,
+            [
+                "`m x` is no host name",
+                "unknown key `stat`",
+                "unknown relay `postfx`",
+                "`tls` is known but does not work yet in this version; remove it",
+                "`a b:2` is no address",
+                "`identity = \"xclient\"` is known but does not work yet in this version; remove it",
+            ]
+        );
+    }
+}
