@@ -80,7 +80,8 @@ pub(super) struct Connection {
 enum Way {
     None,
     Opening(Pin<Box<dyn Future<Output = Result<Link, LinkFailure>> + Send>>),
-    Open(Link),
+    /// Apart, because most of the connections that are idle have none.
+    Open(Box<Link>),
 }
 
 /// How far a connection has come.
@@ -190,7 +191,7 @@ impl Connection {
         let Poll::Ready(opened) = opening.as_mut().poll(turn.cx) else { return false };
         let happening = match opened {
             Ok(link) => {
-                self.way = Way::Open(link);
+                self.way = Way::Open(Box::new(link));
                 Happening::LinkOpened
             }
             Err(why) => {

@@ -188,11 +188,24 @@ fn work(runtime: &Runtime, sockets: Vec<(Arc<Door>, TcpListener)>, drain: &Drain
                 Err(error) => tracing::error!(%error, "cannot listen"),
             }
         }
+        let pulse = tokio::spawn(pulse());
         drain.reach(Phase::Draining).await;
         // The sockets are closed with this: who connects now finds nobody, and goes to the next MX.
         accepting.shutdown().await;
         drain.reach(Phase::Closed).await;
+        pulse.abort();
     });
+}
+
+/// A timer that comes before every other rouses its thread by a system call, and all of a session's are seconds away.
+/// With one that is never further than this, none of them comes first (three calls a session less).
+const PULSE: Duration = Duration::from_secs(1);
+
+async fn pulse() {
+    let mut beat = tokio::time::interval(PULSE);
+    loop {
+        beat.tick().await;
+    }
 }
 
 /// What is nobody's session: the endpoint, the first look at the relays, the way out.

@@ -49,13 +49,13 @@ pub(super) struct Link {
 /// One of a relay's links is in use.
 #[derive(Debug)]
 struct Turn {
-    figures: OfRelay,
+    relay: Arc<Relay>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.figures.active().dec();
+        self.relay.figures.active().dec();
     }
 }
 
@@ -137,7 +137,7 @@ impl Relay {
         let descriptor = Descriptor::count(&self.means);
         let Some(stream) = self.connect().await else { return Err(LinkFailure::NoConnection) };
         self.figures.active().inc();
-        let turn = Turn { figures: self.figures.clone(), _permit: permit };
+        let turn = Turn { relay: self, _permit: permit };
         Ok(Link { wire: Wire::new(stream, descriptor), turn })
     }
 

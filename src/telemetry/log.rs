@@ -74,8 +74,9 @@ fn session(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, summary: &Summary
     peer(line, place, who)?;
     writeln!(
         line,
-        " duration={:.3} commands={} refusals={} messages={} recipients={} octets={} hello=\"{}\"",
-        summary.age.as_secs_f64(),
+        " duration={}.{:03} commands={} refusals={} messages={} recipients={} octets={} hello=\"{}\"",
+        summary.age.as_secs(),
+        summary.age.subsec_millis(),
         summary.commands,
         summary.refusals,
         summary.messages,
