@@ -59,7 +59,7 @@ impl Session {
             return self.swallow(now, rest, out);
         }
         match &self.phase {
-            Phase::Over => rest.len(),
+            Phase::Leaving(..) | Phase::Over => rest.len(),
             Phase::Connecting(_) => self.early_talker(now, rest, out),
             Phase::Introduced(_, Stage::Data(..)) if self.exchange.is_empty() => {
                 self.mail_data(now, input, at, out)

@@ -263,9 +263,15 @@ impl Session {
             self.transferred(crate::event::Outcome::Aborted, None, out);
         }
         self.exchange.clear();
-        self.phase = Phase::Over;
-        let tally = self.tally;
+        self.phase = Phase::Leaving(ending, hello);
         out.act(Do::CloseClient);
+    }
+
+    /// Tells of the end, once everything before it was told and counted.
+    pub(super) fn conclude(&mut self, now: Moment, out: &mut Output) {
+        let Phase::Leaving(ending, hello) = &mut self.phase else { return };
+        let (ending, hello, tally) = (*ending, std::mem::take(hello), self.tally);
+        self.phase = Phase::Over;
         out.tell(Event::Ended(Box::new(Summary {
             ending,
             age: now.since(tally.began),
