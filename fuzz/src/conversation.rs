@@ -69,8 +69,7 @@ impl Setup {
             offer: offer.iter().map(ToString::to_string).chain(["ENHANCEDSTATUSCODES".to_owned()]).collect(),
             ..Scene::default()
         };
-        let cut =
-            letters.iter().find_map(|letter| b"12".contains(letter).then_some(letter - b'0')).unwrap_or(0);
+        let cut = letters.iter().find(|letter| b"12".contains(letter)).map_or(0, |letter| letter & 3);
         let policy = policy.or_else(|| rules::policy(b'd')).expect("the usual policy");
         Self { policy, scene, offer, polite: !has(b'x'), cut }
     }

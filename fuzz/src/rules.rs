@@ -52,9 +52,9 @@ fn place(found: &Diagnostic, own: &str) {
     let name = found.path.rsplit('/').next().unwrap_or(&found.path);
     let shelf = || SHELF.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
     let Some(text) = (name == "fuzz.toml").then_some(own).or_else(shelf) else { return };
-    let line = text.split('\n').nth(found.line.wrapping_sub(1));
+    let line = text.split_inclusive('\n').chain([""]).nth(found.line.wrapping_sub(1));
     let line = line.unwrap_or_else(|| panic!("line {} is not in the text: {shown}", found.line));
-    let line = line.strip_suffix('\r').unwrap_or(line);
+    let line = line.strip_suffix("\r\n").or(line.strip_suffix('\n')).unwrap_or(line);
     assert_eq!(found.excerpt, line, "not the line that is meant: {shown}");
     let characters = line.chars().count();
     assert!((1..=characters + 1).contains(&found.column), "column {} of {characters}", found.column);

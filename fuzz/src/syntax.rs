@@ -1,7 +1,7 @@
 //! Command lines and replies.
 
 use gatepost::session::{Moment, Offer};
-use gatepost::smtp::command::{self, Command};
+use gatepost::smtp::command::{self, Argument, Command};
 use gatepost::smtp::line::{self, Cut, HARD_CAP};
 use gatepost::smtp::reply::{self, REPLY_CAP, Read};
 
@@ -9,7 +9,7 @@ use gatepost::smtp::reply::{self, REPLY_CAP, Read};
 pub fn command(data: &[u8]) {
     framing(data, false);
     framing(data, true);
-    let _ = line::foreign(data);
+    foreign(data);
     let command = command::parse(data);
     let _ = format!("{command:?}");
     let mut canonical = Vec::new();
@@ -32,7 +32,16 @@ fn canonical_line(command: &Command<'_>, line: &[u8]) {
     let body = sound(line);
     let again = command::parse(body);
     assert_eq!(again.verb, command.verb);
-    assert_eq!(again.argument, command.argument, "{}", line.escape_ascii());
+    match (&again.argument, &command.argument) {
+        // The names of mechanisms have no case of their own (RFC 4422 3.1: they are in upper case).
+        (
+            Ok(Argument::Auth { mechanism: upper, initial }),
+            Ok(Argument::Auth { mechanism, initial: before }),
+        ) => {
+            assert!(upper.eq_ignore_ascii_case(mechanism) && initial == before);
+        }
+        (again, before) => assert_eq!(again, before, "{}", line.escape_ascii()),
+    }
     // A canonical line is no sloppier than what it came from.
     for sloppy in again.sloppy.iter() {
         assert!(command.sloppy.contains(sloppy), "{sloppy:?} is new in {}", line.escape_ascii());
@@ -48,6 +57,15 @@ fn sound(line: &[u8]) -> &[u8] {
     let stray = body.iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0));
     assert!(!stray, "a line end or NUL inside a line: {}", line.escape_ascii());
     body
+}
+
+/// More octets never change what another protocol was found to be.
+fn foreign(data: &[u8]) {
+    let whole = line::foreign(data);
+    for size in [data.len() / 2, data.len().saturating_sub(1)] {
+        let found = line::foreign(&data[..size]);
+        assert!(found.is_none() || found == whole, "{found:?} at {size}, then {whole:?}");
+    }
 }
 
 /// A line ends at its first CRLF (or LF, for old devices), and more octets never change what was found.
@@ -93,13 +111,22 @@ pub fn reply(data: &[u8]) {
                 panic!("not read again: {}", written.escape_ascii());
             };
             assert_eq!((again.code, taken), (heard.code, written.len()));
-            assert_eq!(again.enhanced(), heard.enhanced());
             assert_eq!(again.lines().count(), heard.lines().count());
             let mut twice = Vec::new();
             again.encode(&mut twice);
             assert_eq!(written, twice);
             let offer = Offer::of_ehlo(&heard, Moment::default());
-            assert_eq!(offer, Offer::of_ehlo(&again, Moment::default()), "another offer once it is written");
+            let spoken = heard.octets.iter().all(|octet| matches!(octet, b'\r' | b'\n' | b' '..=b'~'));
+            if spoken {
+                assert_eq!(again.enhanced(), heard.enhanced());
+            }
+            if spoken && heard.octets.len() == written.len() {
+                assert_eq!(
+                    offer,
+                    Offer::of_ehlo(&again, Moment::default()),
+                    "another offer once it is written"
+                );
+            }
         }
     }
 }
