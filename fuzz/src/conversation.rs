@@ -435,7 +435,7 @@ impl World {
         }
         for side in [Side::Client, Side::Relay] {
             let _ = self.session.receive(self.now, side, b"NOOP\r\n", &mut self.out);
-            assert!(self.out.is_empty(), "a word after the last");
+            assert!(self.out.is_empty(), "a word after the last: {:?}", self.out);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Answers, refusals, the last word.
 
+use super::client::Reading;
 use super::clock::Moment;
 use super::exchange::{Action as Do, Own, Words};
 use super::judge::refusal;
@@ -258,7 +259,7 @@ impl Session {
             self.transferred(crate::event::Outcome::Aborted, None, out);
         }
         self.exchange.clear();
-        self.phase = Phase::Leaving(ending, hello);
+        (self.phase, self.reading) = (Phase::Leaving(ending, hello), Reading::Lines);
         out.act(Do::CloseClient);
     }
 
