@@ -237,11 +237,10 @@ impl Client {
 
     /// Whether it said hello with this name.
     fn called_itself(&self, name: &[u8]) -> bool {
-        let end = self.shown.iter().position(|octet| *octet == b'\n').map_or(0, |end| end + 1);
-        let line = &self.shown[..end];
-        let body = line.strip_suffix(b"\r\n").or(line.strip_suffix(b"\n")).unwrap_or(line);
         let named = |line: &[u8]| line.get(4..).and_then(|said| said.strip_suffix(b"\r\n")) == Some(name);
-        named(&canonical(body).2) || self.spoken.iter().any(|line| named(line))
+        let mut shown = self.shown.split(|octet| *octet == b'\n');
+        shown.any(|line| named(&canonical(line.strip_suffix(b"\r").unwrap_or(line)).2))
+            || self.spoken.iter().any(|line| named(line))
     }
 
     /// Whether each word of a line stood in one and the same line that it said.

@@ -5,7 +5,7 @@
 
 use super::verb::Verb;
 use super::violation::Violation;
-use memchr::{memchr2, memchr3, memmem};
+use memchr::{memchr3, memmem};
 
 /// The most octets a command line may have, CRLF included, whatever any rule file says. It covers the 12,288
 /// octets of RFC 4954 4.
@@ -52,11 +52,11 @@ pub fn cut(input: &[u8], lenient: bool) -> Cut<'_> {
 /// header line): a browser, a scanner, or a request made to smuggle SMTP inside another protocol.
 ///
 /// It takes all that has come so far on a connection, before any line is cut (a TLS handshake has no line
-/// end); only what stands before the first CR or LF is looked at. More input may turn `None` into a finding,
+/// end); only what stands before the first CR, LF or NUL is looked at. More input may turn `None` into a finding,
 /// so it is worth asking again as long as the first line is incomplete, but never a finding into another.
 /// What begins with a verb of the table is never foreign.
 pub fn foreign(input: &[u8]) -> Option<Violation> {
-    let end = memchr2(b'\r', b'\n', input).unwrap_or(input.len());
+    let end = memchr3(b'\r', b'\n', 0, input).unwrap_or(input.len());
     let (line, ended) = (input.get(..end).unwrap_or(input), end < input.len());
     match input {
         // A TLS record of type handshake; a hello of SSL 2.
