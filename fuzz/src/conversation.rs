@@ -37,7 +37,7 @@ use std::time::Duration;
 /// The most octets of a conversation that are played: enough for whatever has a limit of its own but the largest.
 const CAP: usize = 40 * 1024;
 /// The most octets that come one by one.
-const SLOW_CAP: usize = 2 * 1024;
+const SLOW_CAP: usize = 1024;
 
 /// What the first record says.
 struct Setup {
@@ -175,7 +175,10 @@ impl World {
     fn happens(&mut self, record: &[u8]) {
         let behind = record.get(1..).unwrap_or_default();
         match first(record) {
-            b'R' => self.says(Side::Relay, behind),
+            b'R' => {
+                self.client.polite = false;
+                self.says(Side::Relay, behind);
+            }
             b'P' => self.polite = true,
             b'x' => self.polite = false,
             b'a' => self.answer(),

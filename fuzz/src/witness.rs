@@ -75,18 +75,16 @@ impl Dialogue {
                 self.open = Envelope { mail: line.clone(), recipients: Vec::new() };
             }
             (Asked::Line(Verb::Rcpt, line), 2) => self.open.recipients.push(line.clone()),
-            (Asked::Line(Verb::Data, _), 3) => {
-                assert_eq!(code, 354);
+            (Asked::Line(Verb::Data, _), 3) if code == 354 => {
                 self.content.clear();
                 self.reading = Reading::Data;
             }
-            (Asked::Data | Asked::Chunk { last: true }, class) => {
-                let envelope = std::mem::take(&mut self.open);
-                if class == 2 {
-                    self.acknowledged.push(envelope);
-                }
+            (Asked::Data | Asked::Chunk { last: true }, 2) => {
+                self.acknowledged.push(std::mem::take(&mut self.open));
                 self.content.clear();
             }
+            // What was refused is no part of a message. Whose it was may still hold: the next MAIL forgets it.
+            (Asked::Data | Asked::Chunk { .. }, class) if class != 2 => self.content.clear(),
             (Asked::Line(Verb::Rset | Verb::Ehlo | Verb::Helo, _), 2) => {
                 self.open = Envelope::default();
                 self.content.clear();
@@ -124,8 +122,10 @@ pub(crate) struct Client {
     sent: Option<Vec<u8>>,
     /// What was shown of it last, taken or not: a hello is said to the relay before it is taken.
     shown: Vec<u8>,
-    /// Whether the next reply may be the last word, for no command of its own.
+    /// Whether it heard a greeting.
     pub(crate) greeted: bool,
+    /// Whether all replies of the relay were polite ones so far.
+    pub(crate) polite: bool,
 }
 
 impl Client {
@@ -137,6 +137,7 @@ impl Client {
             sent: None,
             shown: Vec::new(),
             greeted: false,
+            polite: true,
         }
     }
 
@@ -217,6 +218,9 @@ impl Client {
         }
         if !last_word {
             fits(&asked, code, &shown);
+            if self.polite {
+                names(&asked, &shown);
+            }
         }
         // A last word answers whatever is asked; it is good news only as what it is meant for.
         self.seen.answered(&asked, code);
@@ -266,7 +270,7 @@ fn printable(code: u16, said: &[u8]) {
     }
 }
 
-/// Replies come in the order of the commands: what names its command answers it, and 354 only DATA.
+/// Replies come in the order of the commands: 354 answers DATA and nothing else.
 fn fits(asked: &Asked, code: u16, shown: &str) {
     let verb = match asked {
         Asked::Line(verb, _) => Some(*verb),
@@ -275,6 +279,14 @@ fn fits(asked: &Asked, code: u16, shown: &str) {
     if code / 100 == 3 {
         assert_eq!((verb, code), (Some(Verb::Data), 354), "{shown} answers {asked:?}");
     }
+}
+
+/// A polite relay names in its reply what it answers.
+fn names(asked: &Asked, shown: &str) {
+    let verb = match asked {
+        Asked::Line(verb, _) => Some(*verb),
+        _ => None,
+    };
     let named =
         [("sender fine", Verb::Mail), ("recipient fine", Verb::Rcpt), ("nothing forgotten", Verb::Rset)];
     for (words, owner) in named.iter().filter(|(words, _)| shown.contains(words)) {
