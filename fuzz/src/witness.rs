@@ -120,7 +120,7 @@ pub(crate) struct Client {
     spoken: Vec<Vec<u8>>,
     /// The last message whose end it said, as it may arrive.
     sent: Option<Vec<u8>>,
-    /// What was shown of it last, taken or not: a hello is said to the relay before it is taken.
+    /// What was shown behind it and not taken: a hello is said to the relay before it is taken.
     shown: Vec<u8>,
     /// Whether it heard a greeting.
     pub(crate) greeted: bool,
@@ -141,8 +141,8 @@ impl Client {
         }
     }
 
-    /// The session is shown these octets.
-    pub(crate) fn shows(&mut self, octets: &[u8]) {
+    /// The session did not take these octets.
+    pub(crate) fn goes_on(&mut self, octets: &[u8]) {
         self.shown = octets.to_vec();
     }
 
@@ -242,9 +242,9 @@ impl Client {
     /// Whether it said hello with this name.
     fn called_itself(&self, name: &[u8]) -> bool {
         let named = |line: &[u8]| line.get(4..).and_then(|said| said.strip_suffix(b"\r\n")) == Some(name);
-        let mut shown = self.shown.split(|octet| *octet == b'\n');
-        shown.any(|line| named(&canonical(line.strip_suffix(b"\r").unwrap_or(line)).2))
-            || self.spoken.iter().any(|line| named(line))
+        let line = self.shown.split(|octet| *octet == b'\n').next().unwrap_or_default();
+        let (_, _, whole) = canonical(line.strip_suffix(b"\r").unwrap_or(line));
+        named(&whole) || self.spoken.iter().any(|line| named(line))
     }
 
     /// Whether each word of a line stood in one and the same line that it said.
