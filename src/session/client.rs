@@ -8,7 +8,7 @@ use super::phase::{Phase, Place, Stage};
 use super::{Output, Session, replies};
 use crate::event::{Ending, Event, Fate, Force, Outcome, Side};
 use crate::policy::Weight;
-use crate::policy::verdict::{Action, Refusal};
+use crate::policy::verdict::{Action, Refusal, Verdict};
 use crate::smtp::command::{self, Argument, Command};
 use crate::smtp::line::{self, Cut};
 use crate::smtp::mail_data::LineEnds;
@@ -59,7 +59,7 @@ impl Session {
             return self.swallow(now, rest, out);
         }
         match &self.phase {
-            Phase::Over => rest.len(),
+            Phase::Leaving(..) | Phase::Over => rest.len(),
             Phase::Connecting(_) => self.early_talker(now, rest, out),
             Phase::Introduced(_, Stage::Data(..)) if self.exchange.is_empty() => {
                 self.mail_data(now, input, at, out)
@@ -114,6 +114,8 @@ impl Session {
         let lenient = self.line_ends() == LineEnds::Lenient;
         match line::cut(rest, lenient) {
             Cut::Incomplete => 0,
+            // Who is cut off hears first what it is still owed.
+            Cut::Broken(_) if !self.exchange.is_empty() => 0,
             Cut::Broken(fault) => {
                 self.refuse(now, violation(fault, Response::Disconnect), None, rest, out);
                 rest.len()
@@ -149,6 +151,13 @@ impl Session {
         };
         let spoken = Spoken { command: &command, length, line: body };
         let judgement = self.judge(now, spoken, place);
+        if let Verdict::Refuse(refusal) = &judgement.verdict
+            && !self.exchange.is_empty()
+            && self.sentence(refusal.clone()).action == Action::Disconnect
+        {
+            // Replies leave in the order of the commands, the last word too.
+            return Turn::Waits;
+        }
         let turn = match Cleared::judged(&command, judgement.verdict) {
             Err(refusal) => self.refuse_command(now, refusal, &command, body, out),
             Ok(cleared) => self.act(now, &command, &cleared, judgement.held.clone(), out),

@@ -34,9 +34,10 @@ impl Session {
     pub(super) fn judge_content(&mut self, now: Moment, out: &mut Output) {
         let announced = self.announced();
         let Some(content) = self.phase.content() else { return };
-        if content.fault.is_some() {
+        if let Some(Fault::Relay(_)) = content.fault {
             return;
         }
+        // The gravest of all that was found so far, so that it does not matter how the content was cut.
         let mut fault = None;
         if content.found().contains(Violation::NulInContent) {
             fault = Some(violation(Violation::NulInContent, Response::Reject));
@@ -55,7 +56,10 @@ impl Session {
     /// Nothing more of this content goes on.
     pub(super) fn fail_content(&mut self, fault: Fault, out: &mut Output) {
         if let Some(content) = self.phase.content_mut() {
-            content.fault.get_or_insert(fault);
+            content.fault = match (content.fault.take(), fault) {
+                (Some(stands), Fault::Relay(_)) => Some(stands),
+                (_, fault) => Some(fault),
+            };
         }
         if matches!(self.phase, Phase::Introduced(_, Stage::Data(..))) {
             self.drop_link(out);

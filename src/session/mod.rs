@@ -133,14 +133,17 @@ impl Session {
         self.turn = now;
         self.farewell.0 = now + self.setting.policy.limits().session_time;
         self.admit(now, out);
+        self.conclude(now, out);
     }
 
     /// Shows octets of a side: all that were not taken yet. Gives how many were taken.
     pub fn receive(&mut self, now: Moment, side: Side, input: &[u8], out: &mut Output) -> usize {
-        match side {
+        let taken = match side {
             Side::Client => self.hear_client(now, input, out),
             Side::Relay => self.hear_relay(now, input, out),
-        }
+        };
+        self.conclude(now, out);
+        taken
     }
 
     /// Tells what happened.
@@ -162,12 +165,13 @@ impl Session {
             }
             Happening::MemoryShort => self.disconnect(now, &replies::NO_MEMORY, Ending::Memory, out),
         }
+        self.conclude(now, out);
     }
 
     /// How many octets of a side the session will look at now; 0 while it waits for something else.
     pub fn room(&self, side: Side) -> usize {
         match (side, &self.phase) {
-            (_, Phase::Over) => 0,
+            (_, Phase::Leaving(..) | Phase::Over) => 0,
             (Side::Relay, _) => REPLY_CAP,
             (Side::Client, _) if matches!(self.link, Link::Opening { .. }) && !self.greets() => 0,
             (Side::Client, Phase::Introduced(_, Stage::Data(_, content) | Stage::Chunks(_, content)))
@@ -190,7 +194,7 @@ impl Session {
 
     /// Whether the last word was said.
     pub fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Over)
+        matches!(self.phase, Phase::Leaving(..) | Phase::Over)
     }
 
     /// Whether no message is on its way: the session may be ended without a loss.

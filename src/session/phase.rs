@@ -4,6 +4,7 @@ use super::clock::Moment;
 use super::content::Content;
 use super::hello::Hello;
 use super::transaction::Transaction;
+use crate::event::{Ending, Excerpt};
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::Violation;
 
@@ -18,7 +19,9 @@ pub(super) enum Phase {
     Introduced(Hello, Stage),
     /// The next command hears 421: what was offered no longer holds.
     Parting,
-    /// The last word was said.
+    /// The last word was said; how it came to that, and who was there, is still to be told.
+    Leaving(Ending, Excerpt),
+    /// All was told.
     Over,
 }
 
@@ -96,7 +99,7 @@ impl Phase {
                 Stage::Spoiled => Some(Place::Spoiled),
                 Stage::Data(..) => None,
             },
-            Self::Connecting(_) | Self::Parting | Self::Over => None,
+            Self::Connecting(_) | Self::Parting | Self::Leaving(..) | Self::Over => None,
         }
     }
 

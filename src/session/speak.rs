@@ -1,5 +1,6 @@
 //! Answers, refusals, the last word.
 
+use super::client::Reading;
 use super::clock::Moment;
 use super::exchange::{Action as Do, Own, Words};
 use super::judge::refusal;
@@ -141,7 +142,8 @@ impl Session {
         detail: &[u8],
         out: &mut Output,
     ) {
-        let refusal = self.count_error(refusal);
+        let refusal = self.sentence(refusal);
+        self.tally.errors = self.tally.errors.saturating_add(u32::from(is_error(&refusal)));
         self.tally.refusals = self.tally.refusals.saturating_add(1);
         self.decide(&refusal, Force::Enforced, verb, detail, out);
         out.tell(Event::Reply { code: refusal.reply.code, origin: Origin::Gate });
@@ -170,23 +172,17 @@ impl Session {
         }
     }
 
-    /// Counts an error of the client's; the one too many becomes 421 (RFC 5321 7.8 against 3.8).
-    fn count_error(&mut self, found: Refusal) -> Refusal {
-        let counts = match found.check {
-            Check::Violation(violation) => violation.facts().error,
-            Check::Verb(_) => true,
-            _ => false,
-        };
-        if !counts {
+    /// What becomes of a refusal: the one error too many is answered with 421 (RFC 5321 7.8 against 3.8).
+    pub(super) fn sentence(&self, found: Refusal) -> Refusal {
+        let many = self.tally.errors.saturating_add(1) >= self.setting.policy.limits().command_errors;
+        if !many || !is_error(&found) || found.action == Action::Disconnect {
             return found;
         }
-        self.tally.errors = self.tally.errors.saturating_add(1);
-        let many = self.tally.errors >= self.setting.policy.limits().command_errors;
         let too_many =
             refusal(Check::Limit(Limit::CommandErrors), Action::Disconnect, replies::TOO_MANY_ERRORS);
         let scene = self.bare_scene(Moment::default());
         let enforced = self.setting.policy.weigh(too_many.check, &scene) == crate::policy::Weight::Enforce;
-        if many && enforced && found.action == Action::Reject { too_many } else { found }
+        if enforced { too_many } else { found }
     }
 
     /// Notes what is only to be observed.
@@ -263,9 +259,15 @@ impl Session {
             self.transferred(crate::event::Outcome::Aborted, None, out);
         }
         self.exchange.clear();
-        self.phase = Phase::Over;
-        let tally = self.tally;
+        (self.phase, self.reading) = (Phase::Leaving(ending, hello), Reading::Lines);
         out.act(Do::CloseClient);
+    }
+
+    /// Tells of the end, once everything before it was told and counted.
+    pub(super) fn conclude(&mut self, now: Moment, out: &mut Output) {
+        let Phase::Leaving(ending, hello) = &mut self.phase else { return };
+        let (ending, hello, tally) = (*ending, std::mem::take(hello), self.tally);
+        self.phase = Phase::Over;
         out.tell(Event::Ended(Box::new(Summary {
             ending,
             age: now.since(tally.began),
@@ -276,5 +278,14 @@ impl Session {
             recipients: tally.recipients,
             octets: tally.octets,
         })));
+    }
+}
+
+/// Whether a refusal counts as an error of the client's.
+fn is_error(found: &Refusal) -> bool {
+    match found.check {
+        Check::Violation(violation) => violation.facts().error,
+        Check::Verb(_) => true,
+        _ => false,
     }
 }

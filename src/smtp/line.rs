@@ -5,7 +5,7 @@
 
 use super::verb::Verb;
 use super::violation::Violation;
-use memchr::{memchr2, memchr3, memmem};
+use memchr::{memchr3, memmem};
 
 /// The most octets a command line may have, CRLF included, whatever any rule file says. It covers the 12,288
 /// octets of RFC 4954 4.
@@ -51,21 +51,24 @@ pub fn cut(input: &[u8], lenient: bool) -> Cut<'_> {
 /// Whether these are the first octets of another protocol (an HTTP request, a TLS handshake, an SSH banner, a
 /// header line): a browser, a scanner, or a request made to smuggle SMTP inside another protocol.
 ///
-/// It takes either all that has come so far on a connection, before any line is cut (a TLS handshake has no
-/// line end), or the body of a line; only what stands before the first CR or LF is looked at. More input may
-/// turn `None` into a finding, so it is worth asking again as long as the first line is incomplete. What
-/// begins with a verb of the table is never foreign.
+/// It takes all that has come so far on a connection, before any line is cut (a TLS handshake has no line
+/// end); only what stands before the first CR, LF or NUL is looked at. More input may turn `None` into a finding,
+/// so it is worth asking again as long as the first line is incomplete, but never a finding into another.
+/// What begins with a verb of the table is never foreign.
 pub fn foreign(input: &[u8]) -> Option<Violation> {
-    let end = memchr2(b'\r', b'\n', input).unwrap_or(input.len());
-    let line = input.get(..end).unwrap_or(input);
+    let end = memchr3(b'\r', b'\n', 0, input).unwrap_or(input.len());
+    let (line, ended) = (input.get(..end).unwrap_or(input), end < input.len());
     match input {
         // A TLS record of type handshake; a hello of SSL 2.
-        [0x16, 0x03, ..] | [0x80..=0xff, _, 0x01, 0x00 | 0x03, ..] => Some(Violation::TlsInPlaintext),
-        // SOCKS 4 and 5; remote desktop; a directory.
-        [0x04, 0x01 | 0x02, ..] | [0x05, 0x01..=0x08, ..] | [0x03, 0x00, ..] | [0x30, _, 0x02, 0x01, ..] => {
-            Some(Violation::ForeignProtocol)
+        [0x16, 0x03, ..] | [0x80..=0xff, 0x0e..=0xff, 0x01, 0x00 | 0x03, ..] => {
+            Some(Violation::TlsInPlaintext)
         }
-        _ => is_foreign_line(line).then_some(Violation::ForeignProtocol),
+        // SOCKS 4 and 5; remote desktop; a directory.
+        [0x04, 0x01 | 0x02, ..]
+        | [0x05, 0x01..=0x08, ..]
+        | [0x03, 0x00, ..]
+        | [0x30, 0x01..=0x09 | 0x0b | 0x0c | 0x0e..=0xff, 0x02, 0x01, ..] => Some(Violation::ForeignProtocol),
+        _ => is_foreign_line(line, ended).then_some(Violation::ForeignProtocol),
     }
 }
 
@@ -73,7 +76,8 @@ pub fn foreign(input: &[u8]) -> Option<Violation> {
 const METHODS: &str = "GET POST HEAD PUT DELETE CONNECT OPTIONS TRACE PATCH PRI PROPFIND PROPPATCH MKCOL \
     COPY MOVE LOCK UNLOCK REPORT SEARCH DESCRIBE SETUP PLAY INVITE REGISTER";
 
-fn is_foreign_line(line: &[u8]) -> bool {
+/// `ended`: the line is whole. What might go on otherwise is not judged before.
+fn is_foreign_line(line: &[u8], ended: bool) -> bool {
     let end = line.iter().position(|octet| matches!(octet, b' ' | b'\t' | b':')).unwrap_or(line.len());
     let Some((word, rest)) = line.split_at_checked(end) else { return false };
     if Verb::from_wire(word) != Verb::Unknown {
@@ -82,8 +86,10 @@ fn is_foreign_line(line: &[u8]) -> bool {
     match rest {
         _ if line.starts_with(b"SSH-") || line.starts_with(b"{\"") => true,
         // Redis: an array of so many strings.
-        [] => matches!(word, [b'*', b'0'..=b'9', ..]),
-        [b':', rest @ ..] => is_label(word) && matches!(rest, [] | [b' ' | b'\t', ..]),
+        [] => ended && matches!(word, [b'*', b'0'..=b'9', ..]),
+        [b':', rest @ ..] => {
+            is_label(word) && (ended && rest.is_empty() || matches!(rest, [b' ' | b'\t', ..]))
+        }
         [_, rest @ ..] => {
             let method = METHODS.split(' ').any(|method| method.as_bytes() == word);
             let target =
@@ -178,7 +184,7 @@ mod tests {
             b"OPTIONS / RTSP/1.0",
             b"Host: example.org",
             b"User-Agent: x",
-            b"Content-Length:",
+            b"Content-Length:\r\n",
             b"SSH-2.0-Go",
             b"\x05\x01\x00",
             b"\x04\x01\x00\x19",
@@ -204,7 +210,19 @@ mod tests {
                 );
             }
         }
-        for first in [&b""[..], b"\x16", b"G", b"GET", b"\r\n", b"HELLO x", b"mail from:<a@b>", b"XFOO bar"] {
+        for first in [
+            &b""[..],
+            b"\x16",
+            b"G",
+            b"GET",
+            b"\r\n",
+            b"HELLO x",
+            b"mail from:<a@b>",
+            b"XFOO bar",
+            b"To:",
+            b"*1",
+            b"\x80\n\x01\x03",
+        ] {
             assert_eq!(foreign(first), None, "{}", first.escape_ascii());
         }
     }

@@ -1,0 +1,10 @@
+//! Chunks against a definition that shares nothing with their repair.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| gatepost_fuzz::chunk(data));
+
+#[cfg(not(fuzzing))]
+fn main() {
+    gatepost_fuzz::play_arguments(gatepost_fuzz::chunk);
+}

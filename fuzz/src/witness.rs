@@ -1,0 +1,486 @@
+//! What a client and a relay see of a session, each by the octets on its own side alone.
+//!
+//! Neither knows of the other, nor of the session between them; the properties compare what they saw.
+
+use crate::content::{self, no_end_inside, one_message};
+use gatepost::smtp::command::{self, Argument};
+use gatepost::smtp::verb::Verb;
+use std::collections::VecDeque;
+
+/// Who and for whom, as canonical lines without parameters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    mail: Vec<u8>,
+    recipients: Vec<Vec<u8>>,
+}
+
+/// What a reply is awaited to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The connection: a greeting.
+    Greeting,
+    /// A command, with its canonical line without parameters (nothing, if it has none).
+    Line(Verb, Vec<u8>),
+    /// A chunk, the last one or not.
+    Chunk { last: bool },
+    /// The end of mail data.
+    Data,
+}
+
+/// How the next octets are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    Lines,
+    Data,
+    Chunk { left: u64, last: bool },
+}
+
+/// The canonical line without parameters, and with them.
+fn canonical(body: &[u8]) -> (Verb, Vec<u8>, Vec<u8>) {
+    let (command, mut bare, mut whole) = (command::parse(body), Vec::new(), Vec::new());
+    let _ = command.encode(|_| false, &mut bare);
+    let _ = command.encode(|_| true, &mut whole);
+    (command.verb, bare, whole)
+}
+
+/// What one side of a session sees: whose command is answered by which reply, and what became of messages.
+#[derive(Debug)]
+struct Dialogue {
+    reading: Reading,
+    waiting: Vec<u8>,
+    asked: VecDeque<Asked>,
+    open: Envelope,
+    /// Content of the message on its way, before any line end is repaired.
+    content: Vec<u8>,
+    /// Envelopes of the messages that were acknowledged.
+    acknowledged: Vec<Envelope>,
+}
+
+impl Dialogue {
+    fn new() -> Self {
+        Self {
+            reading: Reading::Lines,
+            waiting: Vec::new(),
+            asked: VecDeque::from([Asked::Greeting]),
+            open: Envelope::default(),
+            content: Vec::new(),
+            acknowledged: Vec::new(),
+        }
+    }
+
+    /// Commands move to and fro by their replies alone.
+    fn answered(&mut self, asked: &Asked, code: u16) {
+        match (asked, code / 100) {
+            (Asked::Line(Verb::Mail, line), 2) => {
+                self.open = Envelope { mail: line.clone(), recipients: Vec::new() };
+            }
+            (Asked::Line(Verb::Rcpt, line), 2) => self.open.recipients.push(line.clone()),
+            (Asked::Line(Verb::Data, _), 3) if code == 354 => {
+                self.content.clear();
+                self.reading = Reading::Data;
+            }
+            (Asked::Data | Asked::Chunk { last: true }, 2) => {
+                self.acknowledged.push(std::mem::take(&mut self.open));
+                self.content.clear();
+            }
+            // What was refused is no part of a message. Whose it was may still hold: the next MAIL forgets it.
+            (Asked::Data | Asked::Chunk { .. }, class) if class != 2 => self.content.clear(),
+            (Asked::Line(Verb::Rset | Verb::Ehlo | Verb::Helo, _), 2) => {
+                self.open = Envelope::default();
+                self.content.clear();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Code and octets of the reply at the front; none if it is not whole. A line of a reply is printable.
+fn reply(octets: &[u8]) -> Option<(u16, usize)> {
+    let mut taken = 0;
+    loop {
+        let rest = &octets[taken..];
+        let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
+        let line = &rest[..end];
+        taken += end + 2;
+        let code = line.get(..3).and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok());
+        match line.get(3) {
+            Some(b'-') => {}
+            None | Some(b' ') => return Some((code.unwrap_or_default(), taken)),
+            _ => return Some((0, taken)),
+        }
+    }
+}
+
+/// The client's side: what it said that the session took, and what it heard.
+#[derive(Debug)]
+pub(crate) struct Client {
+    seen: Dialogue,
+    lenient: bool,
+    /// Canonical lines of all that it said.
+    spoken: Vec<Vec<u8>>,
+    /// The last message whose end it said, as it may arrive.
+    sent: Option<Vec<u8>>,
+    /// What was shown behind it and not taken: a hello is said to the relay before it is taken.
+    shown: Vec<u8>,
+    /// Whether it heard a greeting.
+    pub(crate) greeted: bool,
+    /// Whether all replies of the relay were polite ones so far.
+    pub(crate) polite: bool,
+}
+
+impl Client {
+    pub(crate) fn new(lenient: bool) -> Self {
+        Self {
+            seen: Dialogue::new(),
+            lenient,
+            spoken: Vec::new(),
+            sent: None,
+            shown: Vec::new(),
+            greeted: false,
+            polite: true,
+        }
+    }
+
+    /// The session did not take these octets.
+    pub(crate) fn goes_on(&mut self, octets: &[u8]) {
+        self.shown = octets.to_vec();
+    }
+
+    /// The session took these octets.
+    pub(crate) fn said(&mut self, octets: &[u8]) {
+        self.seen.waiting.extend_from_slice(octets);
+        while self.step() {}
+    }
+
+    fn step(&mut self) -> bool {
+        let waiting = &mut self.seen.waiting;
+        match self.seen.reading {
+            Reading::Lines => {
+                let Some(end) = waiting.iter().position(|octet| *octet == b'\n') else { return false };
+                let line: Vec<u8> = waiting.drain(..=end).collect();
+                let body = line.strip_suffix(b"\r\n").unwrap_or(&line[..end]);
+                self.line(body);
+            }
+            Reading::Data => {
+                let Some(data) = content::definition(waiting, self.lenient) else { return false };
+                waiting.drain(..data.taken);
+                self.seen.reading = Reading::Lines;
+                self.seen.asked.push_back(Asked::Data);
+                self.sent = Some(data.released);
+            }
+            Reading::Chunk { left, last } => {
+                let here = usize::try_from(left).unwrap_or(usize::MAX).min(waiting.len());
+                self.seen.content.extend(waiting.drain(..here));
+                let left = left - here as u64;
+                self.seen.reading = Reading::Chunk { left, last };
+                if left > 0 {
+                    return false;
+                }
+                self.seen.reading = Reading::Lines;
+                self.seen.asked.push_back(Asked::Chunk { last });
+                if last {
+                    self.sent = Some(self.seen.content.clone());
+                }
+            }
+        }
+        true
+    }
+
+    fn line(&mut self, body: &[u8]) {
+        let (verb, bare, whole) = canonical(body);
+        self.spoken.push(whole);
+        if let Ok(Argument::Chunk { size, last }) = command::parse(body).argument {
+            self.seen.reading = Reading::Chunk { left: size, last };
+            return;
+        }
+        self.seen.asked.push_back(Asked::Line(verb, bare));
+    }
+
+    /// It hears a reply. Gives its code.
+    pub(crate) fn hears(&mut self, octets: &[u8], over: bool) {
+        let mut rest = octets;
+        while !rest.is_empty() {
+            let Some((code, size)) = reply(rest) else { panic!("half a reply: {}", rest.escape_ascii()) };
+            let (said, behind) = rest.split_at(size);
+            rest = behind;
+            printable(code, said);
+            self.hears_reply(code, said, over && behind.is_empty());
+        }
+    }
+
+    fn hears_reply(&mut self, code: u16, said: &[u8], last_word: bool) {
+        let shown = said.escape_ascii().to_string();
+        let Some(asked) = self.seen.asked.pop_front() else {
+            return assert!(last_word && code / 100 >= 4, "nobody asked for {shown}");
+        };
+        if asked == Asked::Greeting {
+            self.greeted = true;
+        }
+        if !last_word {
+            fits(&asked, code, &shown);
+            if self.polite {
+                names(&asked, &shown);
+            }
+        }
+        // A last word answers whatever is asked; it is good news only as what it is meant for.
+        self.seen.answered(&asked, code);
+        if self.seen.reading == Reading::Data {
+            assert!(self.seen.asked.is_empty() && self.seen.waiting.is_empty(), "354 came too late: {shown}");
+        }
+    }
+
+    /// Commands that it said and that were not answered.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.seen.asked.len()
+    }
+
+    /// Envelopes of the messages that it was told had arrived.
+    pub(crate) fn acknowledged(&self) -> &[Envelope] {
+        &self.seen.acknowledged
+    }
+
+    /// Whether it said hello with this name.
+    fn called_itself(&self, name: &[u8]) -> bool {
+        let named = |line: &[u8]| line.get(4..).and_then(|said| said.strip_suffix(b"\r\n")) == Some(name);
+        let line = self.shown.split(|octet| *octet == b'\n').next().unwrap_or_default();
+        let (_, _, whole) = canonical(line.strip_suffix(b"\r").unwrap_or(line));
+        named(&whole) || self.spoken.iter().any(|line| named(line))
+    }
+
+    /// Whether each word of a line stood in one and the same line that it said.
+    fn spoke(&self, line: &[u8]) -> bool {
+        self.spoken.iter().any(|spoken| {
+            let mut words = spoken.strip_suffix(b"\r\n").unwrap_or(spoken).split(|octet| *octet == b' ');
+            line.split(|octet| *octet == b' ').all(|word| words.any(|other| other == word))
+        })
+    }
+}
+
+/// A reply is lines of printable text, with a code and one end.
+fn printable(code: u16, said: &[u8]) {
+    let shown = said.escape_ascii();
+    assert!((200..600).contains(&code), "no reply: {shown}");
+    let lines: Vec<&[u8]> = said.split_inclusive(|octet| *octet == b'\n').collect();
+    for (at, line) in lines.iter().enumerate() {
+        let body = line.strip_suffix(b"\r\n").unwrap_or_else(|| panic!("a line without CRLF: {shown}"));
+        assert!(!body.iter().any(|octet| octet.is_ascii_control() && *octet != b'\t'), "{shown}");
+        assert!(body.starts_with(code.to_string().as_bytes()), "two codes in {shown}");
+        assert_eq!(body.get(3) == Some(&b'-'), at + 1 < lines.len(), "{shown}");
+        assert!(line.len() <= gatepost::smtp::reply::REPLY_LINE_CAP + 1, "a line too long: {shown}");
+    }
+}
+
+/// Replies come in the order of the commands: 354 answers DATA and nothing else.
+fn fits(asked: &Asked, code: u16, shown: &str) {
+    let verb = match asked {
+        Asked::Line(verb, _) => Some(*verb),
+        _ => None,
+    };
+    if code / 100 == 3 {
+        assert_eq!((verb, code), (Some(Verb::Data), 354), "{shown} answers {asked:?}");
+    }
+}
+
+/// A polite relay names in its reply what it answers.
+fn names(asked: &Asked, shown: &str) {
+    let verb = match asked {
+        Asked::Line(verb, _) => Some(*verb),
+        _ => None,
+    };
+    let named =
+        [("sender fine", Verb::Mail), ("recipient fine", Verb::Rcpt), ("nothing forgotten", Verb::Rset)];
+    for (words, owner) in named.iter().filter(|(words, _)| shown.contains(words)) {
+        assert_eq!(verb, Some(*owner), "{words} answers {asked:?}");
+    }
+    let message = matches!(asked, Asked::Data | Asked::Chunk { last: true });
+    assert!(message || !shown.contains("message fine"), "{shown} answers {asked:?}");
+}
+
+/// The relay's side of one link after the other: what it heard, and what it said that the session took.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    seen: Dialogue,
+    offer: Vec<&'static str>,
+    /// Replies that the session took before their question was asked.
+    early: VecDeque<u16>,
+    replies: Vec<u8>,
+    /// How many of those asked were answered politely, taken or not.
+    promised: usize,
+    /// Whether the message on its way was announced as binary.
+    binary: bool,
+}
+
+impl Relay {
+    pub(crate) fn new(offer: Vec<&'static str>) -> Self {
+        Self {
+            seen: Dialogue::new(),
+            offer,
+            early: VecDeque::new(),
+            replies: Vec::new(),
+            promised: 0,
+            binary: false,
+        }
+    }
+
+    /// A new link.
+    pub(crate) fn connected(&mut self) {
+        let acknowledged = std::mem::take(&mut self.seen.acknowledged);
+        self.seen = Dialogue { acknowledged, ..Dialogue::new() };
+        (self.early, self.replies, self.promised) = (VecDeque::new(), Vec::new(), 0);
+    }
+
+    /// The link is closed; what was not complete does not exist.
+    pub(crate) fn hangs_up(&mut self) {
+        if self.seen.reading == Reading::Data {
+            no_end_inside(&self.seen.waiting);
+        }
+        self.connected();
+    }
+
+    /// It hears octets that leave in one go.
+    pub(crate) fn hears(&mut self, octets: &[u8], client: &Client) {
+        self.seen.waiting.extend_from_slice(octets);
+        while self.step(client) {}
+    }
+
+    /// All that the session had to say was said: nothing may be in the middle but mail data.
+    pub(crate) fn pauses(&self) {
+        match self.seen.reading {
+            Reading::Lines => {
+                assert!(self.seen.waiting.is_empty(), "half a command: {:?}", self.seen.waiting);
+            }
+            Reading::Data => {}
+            Reading::Chunk { left, .. } => assert_eq!(left, 0, "a chunk was announced that is not at hand"),
+        }
+    }
+
+    fn step(&mut self, client: &Client) -> bool {
+        let waiting = &mut self.seen.waiting;
+        match self.seen.reading {
+            Reading::Lines => {
+                let Some(end) = waiting.iter().position(|octet| *octet == b'\n') else { return false };
+                let line: Vec<u8> = waiting.drain(..=end).collect();
+                self.line(&line, client);
+            }
+            Reading::Data => {
+                let Some(data) = content::definition(waiting, false) else { return false };
+                assert_eq!(data.taken, waiting.len(), "something follows an end that was not answered");
+                let arrived = &waiting[..data.taken - 3];
+                one_message(arrived);
+                no_end_inside(arrived);
+                same(arrived, client.sent.as_deref());
+                waiting.clear();
+                self.seen.reading = Reading::Lines;
+                self.ask(Asked::Data);
+            }
+            Reading::Chunk { left, last } => {
+                let here = usize::try_from(left).unwrap_or(usize::MAX).min(waiting.len());
+                let chunk: Vec<u8> = waiting.drain(..here).collect();
+                let left = left - here as u64;
+                self.seen.content.extend_from_slice(&chunk);
+                self.seen.reading = Reading::Chunk { left, last };
+                if left > 0 {
+                    return false;
+                }
+                self.seen.reading = Reading::Lines;
+                if last {
+                    self.last_chunk(client);
+                }
+                self.ask(Asked::Chunk { last });
+            }
+        }
+        true
+    }
+
+    fn last_chunk(&mut self, client: &Client) {
+        let sent = client.sent.as_deref();
+        if self.binary {
+            return same(&self.seen.content, sent);
+        }
+        assert!(!content::has_bare(&self.seen.content), "a CR or LF alone in chunks");
+        assert!(!self.seen.content.contains(&0), "a NUL in chunks that are no binary ones");
+        same(&self.seen.content, sent.map(content::chunks).as_deref());
+    }
+
+    fn line(&mut self, line: &[u8], client: &Client) {
+        let shown = line.escape_ascii();
+        let body = line.strip_suffix(b"\r\n").unwrap_or_else(|| panic!("a line without CRLF: {shown}"));
+        assert!(!body.iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0)), "{shown}");
+        let (verb, bare, whole) = canonical(body);
+        assert_eq!(whole.escape_ascii().to_string(), shown.to_string(), "not canonical");
+        let own = match verb {
+            Verb::Rset | Verb::Quit | Verb::Bdat => true,
+            Verb::Ehlo | Verb::Helo => {
+                let name = body.get(4..).unwrap_or_default();
+                name == b" gate.example" || client.called_itself(name)
+            }
+            _ => client.spoke(body),
+        };
+        assert!(own, "nobody said {shown}");
+        if verb == Verb::Mail {
+            self.binary = whole.windows(15).any(|word| word.eq_ignore_ascii_case(b"BODY=BINARYMIME"));
+        }
+        if let Ok(Argument::Chunk { size, last }) = command::parse(body).argument {
+            self.seen.reading = Reading::Chunk { left: size, last };
+            return;
+        }
+        self.ask(Asked::Line(verb, bare));
+    }
+
+    fn ask(&mut self, asked: Asked) {
+        self.seen.asked.push_back(asked);
+        self.settle();
+    }
+
+    /// The session took these octets of what it said.
+    pub(crate) fn said(&mut self, octets: &[u8]) {
+        self.replies.extend_from_slice(octets);
+        while let Some((code, size)) = reply(&self.replies) {
+            self.replies.drain(..size);
+            self.early.push_back(code);
+        }
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        while !self.early.is_empty() && !self.seen.asked.is_empty() {
+            let (Some(code), Some(asked)) = (self.early.pop_front(), self.seen.asked.pop_front()) else {
+                return;
+            };
+            self.promised = self.promised.saturating_sub(1);
+            self.seen.answered(&asked, code);
+        }
+    }
+
+    /// Envelopes of the messages that it acknowledged.
+    pub(crate) fn acknowledged(&self) -> &[Envelope] {
+        &self.seen.acknowledged
+    }
+
+    /// What a polite relay says next; nothing, if nothing was asked.
+    pub(crate) fn polite(&mut self) -> Vec<u8> {
+        let Some(asked) = self.seen.asked.get(self.promised) else { return Vec::new() };
+        self.promised += 1;
+        match asked {
+            Asked::Greeting => b"220 relay.example ESMTP\r\n".to_vec(),
+            Asked::Line(Verb::Ehlo, _) => {
+                let words = ["relay.example"].into_iter().chain(self.offer.iter().copied());
+                let lines = words.fold(String::new(), |lines, word| lines + "250-" + word + "\r\n");
+                (lines + "250 ENHANCEDSTATUSCODES\r\n").into_bytes()
+            }
+            Asked::Line(Verb::Mail, _) => b"250 2.1.0 sender fine\r\n".to_vec(),
+            Asked::Line(Verb::Rcpt, _) => b"250 2.1.5 recipient fine\r\n".to_vec(),
+            Asked::Line(Verb::Data, _) => b"354 go ahead\r\n".to_vec(),
+            Asked::Line(Verb::Rset, _) => b"250 2.0.0 nothing forgotten\r\n".to_vec(),
+            Asked::Line(Verb::Quit, _) => b"221 2.0.0 bye\r\n".to_vec(),
+            Asked::Data | Asked::Chunk { last: true } => b"250 2.0.0 message fine\r\n".to_vec(),
+            Asked::Line(..) | Asked::Chunk { last: false } => b"250 2.0.0 fine\r\n".to_vec(),
+        }
+    }
+}
+
+/// What arrived is what was sent.
+fn same(arrived: &[u8], sent: Option<&[u8]>) {
+    let sent = sent.unwrap_or_else(|| panic!("a message that nobody sent: {}", arrived.escape_ascii()));
+    assert_eq!(arrived.escape_ascii().to_string(), sent.escape_ascii().to_string(), "another content");
+}
