@@ -1,5 +1,6 @@
 //! The core, without sockets.
 
 mod grammar;
+mod judgement;
 mod policies;
 mod transcripts;
