@@ -1,6 +1,7 @@
 //! The core, without sockets.
 
 mod grammar;
+mod judgement;
 mod policies;
 mod readme;
 mod rooms;
