@@ -7,13 +7,14 @@
 //! C> EHLO client.example.org         the client says (CRLF is added)
 //! C< 250*                            the client hears (a `*` at the end: anything more; `nothing`: nothing so far)
 //! R< MAIL FROM:<a@example.org>       the relay hears (`nothing`: nothing so far)
+//! R= Subject: hello                  a message arrived at a polite relay, with this content (`nothing`: none)
 //! R> 250 2.1.0 OK                    the relay says
 //! !! reject relay                    a verdict: reject, disconnect or observe, and who decided
 //! == client ends                     something happens, or has happened
 //! # why it must be so
 //! ```
 //!
-//! Consecutive `C>` lines leave in one segment. In all lanes `\r`, `\n`, `\0`, `\t`, `\\` and `\xNN` stand for octets, a
+//! Consecutive `C>` lines leave in one segment, consecutive `R=` lines are one message. In all lanes `\r`, `\n`, `\0`, `\t`, `\\` and `\xNN` stand for octets, a
 //! `\` at the end of a line leaves out its CRLF; `C< 250*` takes a whole reply, however many lines it has; and `{{a*500}}` is 500 times `a`.
 
 use super::player::{Cuts, Player};
@@ -43,6 +44,8 @@ enum Step {
     RelaySays(Vec<u8>),
     RelayHears(Pattern),
     RelayHeardNothing,
+    Arrived(Vec<u8>),
+    NothingArrived,
     Verdict(String),
     Happens(String),
 }
@@ -102,7 +105,9 @@ impl Transcript {
                 return Ok(());
             }
             _ if line.starts_with('#') => return Ok(()),
-            "C>" => return self.client_says(number, rest),
+            "C>" => return self.lengthen(number, Step::ClientSays(said(rest)?)),
+            "R=" if rest == "nothing" => Step::NothingArrived,
+            "R=" => return self.lengthen(number, Step::Arrived(said(rest)?)),
             "R>" => Step::RelaySays(said(rest)?),
             "C<" if rest == "nothing" => Step::ClientHeardNothing,
             "C<" => Step::ClientHears(Pattern::read(rest)?),
@@ -116,12 +121,12 @@ impl Transcript {
         Ok(())
     }
 
-    /// Consecutive lines of the client leave together.
-    fn client_says(&mut self, number: usize, rest: &str) -> Result<(), String> {
-        let octets = said(rest)?;
-        match self.steps.last_mut() {
-            Some((_, Step::ClientSays(before))) => before.extend_from_slice(&octets),
-            _ => self.steps.push((number, Step::ClientSays(octets))),
+    /// Consecutive lines of what is one are one step.
+    fn lengthen(&mut self, number: usize, step: Step) -> Result<(), String> {
+        match (self.steps.last_mut(), step) {
+            (Some((_, Step::ClientSays(before))), Step::ClientSays(more))
+            | (Some((_, Step::Arrived(before))), Step::Arrived(more)) => before.extend_from_slice(&more),
+            (_, step) => self.steps.push((number, step)),
         }
         Ok(())
     }
@@ -162,6 +167,11 @@ fn take(player: &mut Player, step: &Step) -> Result<(), String> {
         Step::RelayHears(pattern) => pattern.expect("the relay", &mut player.relay_heard)?,
         Step::ClientHeardNothing => nothing("the client", &player.client_heard)?,
         Step::RelayHeardNothing => nothing("the relay", &player.relay_heard)?,
+        Step::Arrived(content) => arrived(player, content)?,
+        Step::NothingArrived => {
+            let content = player.relay.messages.first().map_or(&[][..], |message| &message.content);
+            nothing("the relay", content)?;
+        }
         Step::Verdict(words) => return verdict(player, words),
         Step::Happens(what) => return happens(player, what),
     }
@@ -170,6 +180,18 @@ fn take(player: &mut Player, step: &Step) -> Result<(), String> {
 
 fn nothing(who: &str, heard: &[u8]) -> Result<(), String> {
     if heard.is_empty() { Ok(()) } else { Err(format!("{who} heard `{}`", heard.escape_ascii())) }
+}
+
+/// The next message that arrived.
+fn arrived(player: &mut Player, content: &[u8]) -> Result<(), String> {
+    if player.relay.messages.is_empty() {
+        return Err("no message arrived".into());
+    }
+    let message = player.relay.messages.remove(0);
+    if message.content == content {
+        return Ok(());
+    }
+    Err(format!("`{}` arrived, not `{}`", message.content.escape_ascii(), content.escape_ascii()))
 }
 
 /// The next verdict that was told.

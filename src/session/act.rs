@@ -4,14 +4,13 @@ use super::clock::Moment;
 use super::content::Content;
 use super::exchange::{Action as Do, Asked, Cleared, Own, Words};
 use super::hello::Hello;
-use super::judge::refusal;
 use super::link::{self, Link, Step};
 use super::offer::Announced;
 use super::phase::{Phase, Stage};
 use super::transaction::{Standing, Transaction};
 use super::{Connect, Output, Session, WhenDown, replies};
 use crate::event::{Ending, Event, Fate, LinkFailure, Origin, Outcome};
-use crate::policy::verdict::{Action, Check, Refusal, Verdict};
+use crate::policy::verdict::{Refusal, Verdict};
 use crate::smtp::command::{self, Argument, Command};
 use crate::smtp::extension::{Extension, Extensions};
 use crate::smtp::parameter::{Body, Parameter};
@@ -74,8 +73,9 @@ impl Session {
             (Ok(Argument::Mail { .. }), _) => self.mail(now, command, cleared, held, out),
             (Ok(Argument::Rcpt { .. }), _) => self.rcpt(now, command, cleared, out),
             (Ok(Argument::Chunk { .. }), _) if uses_more(command, self.offered()) => {
-                let gone = refusal(Check::Verb(command.verb), Action::Reject, replies::RELAY_CHANGED);
-                self.refuse_command(now, gone, command, b"BDAT", out)
+                // Its octets are on their way, and nobody wants them.
+                self.disconnect(now, &replies::COME_BACK, Ending::RelayLost, out);
+                Turn::Taken(Fate::Refused)
             }
             (Ok(Argument::Chunk { size, last }), _) => self.bdat(now, *size, *last, out),
             (_, Verb::Quit) => self.quit(now, out),
@@ -315,6 +315,9 @@ impl Session {
             Need::Waits => return Turn::Waits,
             Need::Failed(why, words) => return self.without_link(now, why, &words, Verb::Rcpt, out),
             Need::Ready => {}
+        }
+        if uses_more(command, self.offered()) {
+            return self.offer_changed(Verb::Rcpt, out);
         }
         if let Some(turn) = self.late_mail(now, out) {
             return turn;

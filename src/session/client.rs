@@ -193,7 +193,7 @@ impl Session {
     }
 
     /// A refused command: but a chunk's octets come all the same, and are swallowed first.
-    pub(super) fn refuse_command(
+    fn refuse_command(
         &mut self,
         now: Moment,
         refusal: Refusal,
