@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Longer than anything may take; a test that waits so long has failed.
-pub const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 const RULES: &str = "
 profile = 'test'
@@ -23,7 +23,7 @@ to = ['example.com']
 trivial_commands = 1000000
 ";
 
-pub fn policy(more: &str) -> Arc<Policy> {
+pub(crate) fn policy(more: &str) -> Arc<Policy> {
     let text = format!("{RULES}{more}");
     let mut read = |path: &str| if path == "test.toml" { Ok(text.clone()) } else { Err("none".to_owned()) };
     let compiled = compile("test.toml", &mut read);
@@ -31,7 +31,7 @@ pub fn policy(more: &str) -> Arc<Policy> {
 }
 
 /// A gate; it is stopped with the test.
-pub struct Running(Option<Gate>);
+pub(crate) struct Running(Option<Gate>);
 
 impl std::ops::Deref for Running {
     type Target = Gate;
@@ -52,11 +52,11 @@ impl Drop for Running {
     }
 }
 
-pub fn gate(relays: &[SocketAddr]) -> Running {
+pub(crate) fn gate(relays: &[SocketAddr]) -> Running {
     gate_with(relays, "", |_| ())
 }
 
-pub fn gate_with(relays: &[SocketAddr], rules: &str, change: impl FnOnce(&mut Deployment)) -> Running {
+pub(crate) fn gate_with(relays: &[SocketAddr], rules: &str, change: impl FnOnce(&mut Deployment)) -> Running {
     let addresses = relays.iter().map(|relay| Address::read(&relay.to_string()).unwrap()).collect();
     let relay = RelayConfig::new("relay", addresses);
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
@@ -78,24 +78,24 @@ pub fn gate_with(relays: &[SocketAddr], rules: &str, change: impl FnOnce(&mut De
 }
 
 impl Running {
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.addresses()[0].1
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::connect(self.address())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.telemetry().metrics().encode()).unwrap()
     }
 
-    pub fn buffer_used(&self) -> i64 {
+    pub(crate) fn buffer_used(&self) -> i64 {
         self.telemetry().metrics().buffer_used().get()
     }
 
     /// Asks the endpoint; gives status line and body.
-    pub fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.admin().unwrap()).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
@@ -104,12 +104,12 @@ impl Running {
     }
 
     /// Takes the gate to wait for its end.
-    pub fn into_gate(mut self) -> Gate {
+    pub(crate) fn into_gate(mut self) -> Gate {
         self.0.take().unwrap()
     }
 }
 
-pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < LONG, "waited too long: {what}");
@@ -118,13 +118,13 @@ pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// One end of a dialogue.
-pub struct Client {
-    pub stream: TcpStream,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
     reader: BufReader<TcpStream>,
 }
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         Self::of(TcpStream::connect(address).unwrap())
     }
 
@@ -136,12 +136,12 @@ impl Client {
     }
 
     /// Says it as it is; a peer that is gone is found out when it is heard.
-    pub fn say(&mut self, octets: impl AsRef<[u8]>) {
+    pub(crate) fn say(&mut self, octets: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(octets.as_ref());
     }
 
     /// A line without its end; none: the peer has closed.
-    pub fn line(&mut self) -> Option<String> {
+    pub(crate) fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         match self.reader.read_line(&mut line) {
             Ok(0) => None,
@@ -152,7 +152,7 @@ impl Client {
     }
 
     /// A reply, its lines joined; empty: the peer has closed.
-    pub fn reply(&mut self) -> String {
+    pub(crate) fn reply(&mut self) -> String {
         let mut reply = Vec::new();
         while let Some(line) = self.line() {
             let last = line.as_bytes().get(3) != Some(&b'-');
@@ -165,20 +165,20 @@ impl Client {
     }
 
     /// Says a command and gives its reply.
-    pub fn ask(&mut self, command: &str) -> String {
+    pub(crate) fn ask(&mut self, command: &str) -> String {
         self.say(format!("{command}\r\n"));
         self.reply()
     }
 
     /// As [`ask`](Self::ask), and the reply must begin like this.
-    pub fn expect(&mut self, command: &str, code: &str) -> String {
+    pub(crate) fn expect(&mut self, command: &str, code: &str) -> String {
         let reply = self.ask(command);
         assert!(reply.starts_with(code), "{command}: {reply:?} is not {code}");
         reply
     }
 
     /// Hears greeting and EHLO.
-    pub fn greeted(mut self) -> Self {
+    pub(crate) fn greeted(mut self) -> Self {
         let greeting = self.reply();
         assert!(greeting.starts_with("220 "), "{greeting:?}");
         self.expect("EHLO client.test", "250");
@@ -186,35 +186,35 @@ impl Client {
     }
 
     /// A message up to DATA.
-    pub fn envelope(&mut self) {
+    pub(crate) fn envelope(&mut self) {
         self.expect("MAIL FROM:<a@client.test>", "250");
         self.expect("RCPT TO:<b@example.com>", "250");
         self.expect("DATA", "354");
     }
 
-    pub fn half_close(&self) {
+    pub(crate) fn half_close(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     /// Everything up to the end.
-    pub fn rest(&mut self) -> Vec<String> {
+    pub(crate) fn rest(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.line()).collect()
     }
 }
 
 /// A relay that plays a part, once for each connection.
-pub struct Relay {
-    pub address: SocketAddr,
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl Relay {
     /// Takes everything.
-    pub fn polite() -> Self {
+    pub(crate) fn polite() -> Self {
         Self::playing(|talk| talk.politely(None))
     }
 
-    pub fn playing(part: impl Fn(&mut Talk) + Send + Sync + 'static) -> Self {
+    pub(crate) fn playing(part: impl Fn(&mut Talk) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, heard, part) =
             (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())), Arc::new(part));
@@ -230,34 +230,34 @@ impl Relay {
     }
 
     /// All that it heard, "connection" for each of those.
-    pub fn heard(&self) -> Vec<String> {
+    pub(crate) fn heard(&self) -> Vec<String> {
         self.heard.lock().unwrap().clone()
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.heard().iter().filter(|line| *line == "connection").count()
     }
 }
 
 /// A relay's side of a link.
-pub struct Talk {
-    pub wire: Client,
+pub(crate) struct Talk {
+    pub(crate) wire: Client,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Talk {
-    pub fn say(&mut self, words: &str) {
+    pub(crate) fn say(&mut self, words: &str) {
         self.wire.say(format!("{words}\r\n"));
     }
 
-    pub fn hear(&mut self) -> Option<String> {
+    pub(crate) fn hear(&mut self) -> Option<String> {
         let line = self.wire.line()?;
         self.log.lock().unwrap().push(line.clone());
         Some(line)
     }
 
     /// Answers like a relay; `until`: hangs up when it has heard a line that begins so.
-    pub fn politely(&mut self, until: Option<&str>) {
+    pub(crate) fn politely(&mut self, until: Option<&str>) {
         self.say("220 relay.test ESMTP");
         let mut in_data = false;
         while let Some(line) = self.hear() {
