@@ -30,6 +30,11 @@ pub fn command(data: &[u8]) {
 /// What a canonical line must be.
 fn canonical_line(command: &Command<'_>, line: &[u8]) {
     let body = sound(line);
+    assert!(
+        body.starts_with(command.verb.facts().name.as_bytes()),
+        "not as it is spoken: {}",
+        line.escape_ascii()
+    );
     let again = command::parse(body);
     assert_eq!(again.verb, command.verb);
     match (&again.argument, &command.argument) {

@@ -417,6 +417,7 @@ impl Relay {
             _ => client.spoke(body),
         };
         assert!(own, "nobody said {shown}");
+        self.sequence(verb, client);
         if verb == Verb::Mail {
             self.binary = whole.windows(15).any(|word| word.eq_ignore_ascii_case(b"BODY=BINARYMIME"));
         }
@@ -425,6 +426,30 @@ impl Relay {
             return;
         }
         self.ask(Asked::Line(verb, bare));
+    }
+
+    /// What a strict relay would refuse is never said to it: commands out of their order, and together with others what
+    /// waits for a reply (RFC 2920 3.1).
+    fn sequence(&self, verb: Verb, client: &Client) {
+        let in_flight = &self.seen.asked;
+        let group = |asked: &Asked| matches!(asked, Asked::Line(Verb::Mail | Verb::Rcpt, _));
+        let joins = match verb {
+            Verb::Rcpt => in_flight.iter().all(group),
+            Verb::Bdat => in_flight.iter().all(|asked| *asked == Asked::Chunk { last: false }),
+            _ => in_flight.is_empty(),
+        };
+        assert!(joins, "{verb:?} together with {in_flight:?}");
+        let pipelines = self.offer.contains(&"PIPELINING") || !client.polite;
+        assert!(in_flight.is_empty() || pipelines, "a group to a relay that takes none");
+        let open = &self.seen.open;
+        let there = !open.mail.is_empty() || in_flight.iter().any(group);
+        let in_order = match verb {
+            Verb::Mail => !there,
+            Verb::Rcpt => there,
+            Verb::Data | Verb::Bdat => !open.recipients.is_empty(),
+            _ => true,
+        };
+        assert!(in_order, "{verb:?} in {open:?} with {in_flight:?}");
     }
 
     fn ask(&mut self, asked: Asked) {
@@ -449,6 +474,9 @@ impl Relay {
             };
             self.promised = self.promised.saturating_sub(1);
             self.seen.answered(&asked, code);
+            if let Asked::Data | Asked::Chunk { last: true } = asked {
+                self.seen.open = Envelope::default();
+            }
         }
     }
 

@@ -147,19 +147,16 @@ impl Session {
         self.tally.refusals = self.tally.refusals.saturating_add(1);
         self.decide(&refusal, Force::Enforced, verb, detail, out);
         out.tell(Event::Reply { code: refusal.reply.code, origin: Origin::Gate });
-        let disconnects = refusal.action == Action::Disconnect;
-        if disconnects {
-            // What is still in flight will not be heard any more.
-            self.exchange.clear();
-        }
-        let hold = refusal.tarpit.filter(|_| !disconnects).map(|tarpit| now + tarpit);
         let (enhanced, policy) = (self.speaks_enhanced(), std::sync::Arc::clone(&self.setting.policy));
         let reference = self.reference(refusal.reply.code);
         let suffix = [&*reference, policy.footer().unwrap_or_default()];
-        self.exchange.reply(hold, |octets| refusal.reply.encode(enhanced, &suffix, octets), out);
-        if disconnects {
-            self.end(now, Ending::Refused, out);
+        let write = |octets: &mut Vec<u8>| refusal.reply.encode(enhanced, &suffix, octets);
+        if refusal.action == Action::Disconnect {
+            out.say_to_client(write);
+            return self.end(now, Ending::Refused, out);
         }
+        let hold = refusal.tarpit.map(|tarpit| now + tarpit);
+        self.exchange.reply(hold, write, out);
     }
 
     /// What a caller reads to a support desk at the end of every refusal; empty where the rules do not want it.
@@ -236,7 +233,6 @@ impl Session {
 
     /// Says a last word of our own and ends the session.
     pub(super) fn disconnect(&mut self, now: Moment, reply: &Reply, ending: Ending, out: &mut Output) {
-        self.exchange.clear();
         let enhanced = self.speaks_enhanced();
         let reference = self.reference(reply.code);
         out.say_to_client(|octets| reply.encode(enhanced, &[&reference], octets));
@@ -249,6 +245,7 @@ impl Session {
         if self.is_over() {
             return;
         }
+        // A relay that owes a reply might take QUIT for content.
         let in_content = matches!(self.phase, Phase::Introduced(_, Stage::Data(..)));
         if matches!(self.link, Link::Open { .. }) && self.exchange.is_empty() && !in_content {
             self.exchange.say(now, Own::Quit, out);
