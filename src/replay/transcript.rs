@@ -105,9 +105,15 @@ impl Transcript {
                 return Ok(());
             }
             _ if line.starts_with('#') => return Ok(()),
-            "C>" => return self.lengthen(number, Step::ClientSays(said(rest)?)),
+            "C>" => {
+                self.lengthen(number, Step::ClientSays(said(rest)?));
+                return Ok(());
+            }
             "R=" if rest == "nothing" => Step::NothingArrived,
-            "R=" => return self.lengthen(number, Step::Arrived(said(rest)?)),
+            "R=" => {
+                self.lengthen(number, Step::Arrived(said(rest)?));
+                return Ok(());
+            }
             "R>" => Step::RelaySays(said(rest)?),
             "C<" if rest == "nothing" => Step::ClientHeardNothing,
             "C<" => Step::ClientHears(Pattern::read(rest)?),
@@ -122,13 +128,12 @@ impl Transcript {
     }
 
     /// Consecutive lines of what is one are one step.
-    fn lengthen(&mut self, number: usize, step: Step) -> Result<(), String> {
+    fn lengthen(&mut self, number: usize, step: Step) {
         match (self.steps.last_mut(), step) {
             (Some((_, Step::ClientSays(before))), Step::ClientSays(more))
             | (Some((_, Step::Arrived(before))), Step::Arrived(more)) => before.extend_from_slice(&more),
             (_, step) => self.steps.push((number, step)),
         }
-        Ok(())
     }
 
     /// Plays it, whatever is heard besides; gives the player as it stands at the end.

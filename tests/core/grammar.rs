@@ -210,7 +210,7 @@ fn every_reply_is_read_as_its_row_says() {
         match reply::read(&input) {
             Read::Incomplete => assert!(row.contains_key("incomplete"), "{name}"),
             Read::Broken(fault) => {
-                assert_eq!(Some(fault.facts().name.as_bytes().to_vec()), text("fault"), "{name}")
+                assert_eq!(Some(fault.facts().name.as_bytes().to_vec()), text("fault"), "{name}");
             }
             Read::Reply { reply, taken } => {
                 assert_eq!(Some(reply.code.get().to_string().into_bytes()), text("code"), "{name}");

@@ -1,5 +1,4 @@
 //! What a policy decides: one small rule file and one small scene at a time.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 use gatepost::policy::compile::{Compiled, compile};
 use gatepost::policy::condition::{CommandScene, HelloScene, MailScene, Point, Scene};

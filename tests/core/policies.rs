@@ -1,10 +1,5 @@
 //! Rule files with what comes of them, to the letter: `tests/policies/wrong` with their errors, `tests/policies/right`
 //! with the profile they make and the warnings they draw. `GATEPOST_BLESS=1` writes what was found.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "golden files lie on disk, and a test may stop"
-)]
 
 use gatepost::policy::compile::{Compiled, compile};
 use std::fmt::Write as _;

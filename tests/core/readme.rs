@@ -2,13 +2,6 @@
 //!
 //! `BLESS=1 cargo test --test core readme` writes the table of violations anew.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test of the README reads it"
-)]
-
 use gatepost::policy::limits::Limit;
 use gatepost::smtp::violation::{Kind, Response, Violation};
 use std::fmt::Write as _;

@@ -1,7 +1,5 @@
 //! Who may use whom: the rooms keep the direction that the tour in `src/lib.rs` and the README draw.
 
-#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test of the sources reads them")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -21,15 +21,15 @@ fn transcripts(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The rules of a transcript, under the parent of all.
-pub fn policy(rules: &str) -> Result<Arc<Policy>, String> {
+fn policy(rules: &str) -> Result<Arc<Policy>, String> {
     let own = format!("profile = \"transcript\"\nextends = \"scene\"\n{rules}");
     let compiled = compile::compile("transcript.toml", &mut |path| match path {
         "transcript.toml" => Ok(own.clone()),
         "scene.toml" => Ok(PARENT.to_owned()),
         other => Err(format!("no {other} here")),
     });
-    let errors: String = compiled.diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect();
-    compiled.policy.map(Arc::new).ok_or(errors)
+    let errors: Vec<String> = compiled.diagnostics.iter().map(ToString::to_string).collect();
+    compiled.policy.map(Arc::new).ok_or_else(|| errors.join("\n"))
 }
 
 fn play(path: &Path) -> Result<(), String> {

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
@@ -19,12 +18,15 @@ from .ground import STORE, make_place, remove_place, wait_until
 # Debian's /bin, /sbin and /lib are links into /usr. A package that ships a folder of that name would hide the link.
 _LINKS_INTO_USR = ("bin", "sbin", "lib")
 
+# The first process inside is this shell. It lives as long as the bench holds the other end of its standard input, so
+# that nothing outlives a bench that was killed.
 _ENTER = """
 set -e
 mount -t overlay overlay -o "lowerdir=/,upperdir=$PLACE/upper,workdir=$PLACE/work" "$PLACE/root"
 mount --rbind /dev "$PLACE/root/dev"
 mount -t proc proc "$PLACE/root/proc"
-exec chroot "$PLACE/root" "$@"
+chroot "$PLACE/root" "$@" </dev/null &
+read -r _ || exit 0
 """
 
 MAILBOX_UID = 61810
@@ -71,26 +73,28 @@ class Enclosure:
         target.write_text(text)
         target.chmod(mode)
 
-    def folder(self, path: str, uid: int = 0, gid: int | None = None, mode: int = 0o755) -> Path:
-        """A folder inside, with its owner."""
+    def folder(self, path: str, uid: int = 0, mode: int = 0o755) -> Path:
+        """A folder inside with its owner, empty, whatever this machine has at that path."""
         target = self.upper / path.lstrip("/")
         target.mkdir(parents=True, exist_ok=True)
-        os.chown(target, uid, uid if gid is None else gid)
+        os.setxattr(target, "trusted.overlay.opaque", b"y")
+        os.chown(target, uid, uid)
         target.chmod(mode)
         return target
 
     def start(self, *command: str) -> None:
-        """Runs the server as the first process inside, in the foreground; its output goes to a log."""
+        """Runs the server inside, in the foreground; its output goes to a log."""
         for path, entries in (("etc/passwd", self._accounts), ("etc/group", self._groups)):
-            self.write(path, Path("/", path).read_text() + "".join(entries))
+            # Ours stand first: this machine may know the same names by other numbers.
+            self.write(path, "".join(entries) + Path("/", path).read_text())
         self.write("etc/hosts", "127.0.0.1 localhost\n")
         self.write("etc/resolv.conf", "nameserver 127.0.0.1\n")
         self.write("etc/mailname", "example.com\n")
         with open(self.place / "output", "ab") as output:
             self.process = subprocess.Popen(
-                ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "sh", "-c", _ENTER, "enter", *command],
+                ["unshare", "--mount", "--pid", "--fork", "sh", "-c", _ENTER, "enter", *command],
                 env={"PLACE": str(self.place), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -101,7 +105,7 @@ class Enclosure:
         parent = self.process.pid
         children = Path(f"/proc/{parent}/task/{parent}/children")
         first = wait_until(f"{self.name} has a first process", lambda: children.read_text().split())[0]
-        entry = ["nsenter", "--target", first, "--mount", "--pid", "--root", "--wd"]
+        entry = ["nsenter", "--target", first, "--mount", "--pid", "chroot", str(self.place / "root")]
         done = subprocess.run([*entry, *command], input=stdin, capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, (command, done.returncode, done.stdout, done.stderr)
         return done.stdout
@@ -113,6 +117,7 @@ class Enclosure:
     def stop(self) -> None:
         """Ends everything inside and takes the folder away."""
         if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+            self.process.wait(10)
         remove_place(self.place)
