@@ -31,6 +31,8 @@ const STUCK: Duration = Duration::from_mins(5);
 const LAST_WORDS: Duration = Duration::from_secs(10);
 /// How long it is read on afterwards, so that no reset eats them.
 const LINGER: Duration = Duration::from_secs(2);
+/// How many octets are read on behind the last reply: a client that floods gets no two seconds of our time.
+const LINGER_OCTETS: usize = 1024 * 1024;
 /// How soon a deadline that has come and changed nothing comes again.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -93,8 +95,8 @@ enum Course {
     Talking,
     /// It is over; the client is to have the last words until then.
     Parting(Moment),
-    /// They are out; the client is read on until then.
-    Lingering(Moment),
+    /// They are out; the client is read on until then, as long as it sends no more than this.
+    Lingering(Moment, usize),
     /// The sockets may be closed.
     Gone,
 }
@@ -133,8 +135,8 @@ impl Connection {
         if let Course::Parting(until) = self.course {
             self.part(turn, until);
         }
-        if let Course::Lingering(until) = self.course {
-            self.linger(turn, until);
+        if let Course::Lingering(until, left) = self.course {
+            self.linger(turn, until, left);
         }
         if self.course == Course::Gone {
             return Poll::Ready(());
@@ -376,7 +378,7 @@ impl Connection {
                 let stuck = self.client.stuck_since().into_iter().chain(relay).map(|since| since + STUCK);
                 self.session.deadline().into_iter().chain(stuck).min()
             }
-            Course::Parting(until) | Course::Lingering(until) => Some(until),
+            Course::Parting(until) | Course::Lingering(until, _) => Some(until),
         }
     }
 
@@ -400,18 +402,21 @@ impl Connection {
             Course::Gone
         } else {
             self.client.shut(turn.cx);
-            Course::Lingering(turn.now + self.linger)
+            Course::Lingering(turn.now + self.linger, LINGER_OCTETS)
         };
     }
 
-    fn linger(&mut self, turn: &mut Turn<'_, '_>, until: Moment) {
-        if turn.now >= until {
-            self.course = Course::Gone;
-            return;
-        }
+    fn linger(&mut self, turn: &mut Turn<'_, '_>, until: Moment, mut left: usize) {
         for _ in 0..ROUNDS {
+            if turn.now >= until || left == 0 {
+                self.course = Course::Gone;
+                return;
+            }
             match self.client.read(turn.cx, turn.buffer) {
-                Read::Octets(_) => {}
+                Read::Octets(octets) => {
+                    left = left.saturating_sub(octets);
+                    self.course = Course::Lingering(until, left);
+                }
                 Read::Nothing => return,
                 Read::End => {
                     self.course = Course::Gone;
