@@ -12,7 +12,7 @@ use crate::policy::verdict::{Action, Check, Refusal, Verdict};
 use crate::policy::{Mode, Weight};
 use crate::smtp::command::{self, Argument, Command};
 use crate::smtp::extension::Extensions;
-use crate::smtp::parameter::{Keyword, Parameters};
+use crate::smtp::parameter::{Body, Keyword, Parameters};
 use crate::smtp::path::{ForwardPath, ReversePath};
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
@@ -161,6 +161,11 @@ impl Judge<'_> {
         self.grammar(command)?;
         // Out of sequence is no opinion: what a verb means depends on where it stands.
         place.admits(command.verb).map_err(|fault| violation(fault, Response::Reject))?;
+        let body = self.session.phase.transaction().map(|mail| mail.declared.body);
+        if command.verb == Verb::Data && body == Some(Body::BinaryMime) {
+            // RFC 3030 3: what has no lines cannot end in one.
+            return Err(violation(Violation::BadSequence, Response::Reject));
+        }
         self.parameters(command, &announced)?;
         self.tables(command, &announced)?;
         self.opinions(command)

@@ -86,6 +86,8 @@ impl Session {
             Asked::Reset => {}
         }
         if heard.code.get() == GOING_AWAY && !self.is_over() {
+            // It has closed its ears, too.
+            self.drop_link(out);
             self.flush(now, out);
             self.end(now, Ending::RelayLost, out);
         }
