@@ -212,7 +212,10 @@ MUTE = {
 def test_a_relay_that_falls_mute_is_given_up(verb: bytes, recorder: Recorder, gate: Gate) -> None:
     recorder.mute_at = verb
     diary = Diary(gate.port)
-    diary.assert_ended(*MUTE[verb])
+    step, *replies = MUTE[verb]
+    if verb == b"MAIL" and "RCPT" not in diary.heard:
+        step = "MAIL"  # nothing of the relay's offer was known: EHLO opened the link, and MAIL went straight on
+    diary.assert_ended(step, *replies)
     assert diary.took < 6
     assert_agreed(diary, recorder)
 

@@ -26,8 +26,8 @@ HIDDEN = b"MAIL FROM:<hidden@example.org>\r\nRCPT TO:<hidden@example.com>\r\nDAT
 PERMITTED = {b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"BDAT", b"RSET", b"NOOP", b"QUIT"}
 BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
-# So many sessions at once; the gate sees them from one address.
-ABREAST = 48
+# So many sessions at once; the gate sees them from one address, and those that are closing count, too.
+ABREAST = 8
 
 
 def by_data(content: bytes) -> tuple[list[bytes], bytes]:
