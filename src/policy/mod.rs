@@ -1,7 +1,7 @@
 //! What the operator says: opinions as data; no connection, no I/O.
 //!
 //! A rule file is read into a tree in which everything knows its place ([`tree`]), laid over its parent ([`merge`]),
-//! read key by key ([`document`], [`file`]) and compiled ([`compile`](mod@compile)) into a [`Policy`], which `session`
+//! read key by key ([`document`], [`file`](mod@file)) and compiled ([`compile`](mod@compile)) into a [`Policy`], which `session`
 //! asks one command at a time. A `Policy` is immutable.
 
 mod agreement;
