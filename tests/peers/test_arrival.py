@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from bench.clients import CLIENTS, Client
-from bench.gate import DIRECT, Gate
+from bench.gate import Gate
+from bench.ground import wait_until
 from bench.mail import message, unique
 from bench.relays import Exim, Postfix, Relay
 
@@ -53,8 +54,12 @@ def test_a_mail_server_hands_its_mail_over(sending_server: Relay, relay: Relay, 
     relay.maildir.one(recipient).assert_identical(sent)
     if isinstance(sending_server, Exim):
         # Exim uses BDAT of its own accord wherever CHUNKING is offered, and marks its log line with a K.
-        delivery = next(line for line in sending_server.log().splitlines() if f"=> {recipient}" in line)
+        delivery = wait_until("Exim logs the delivery", lambda: _line_with(sending_server.log(), f"=> {recipient}"))
         assert (" K " in delivery) == ("CHUNKING" in relay.offers), delivery
+
+
+def _line_with(log: str, words: str) -> str:
+    return next((line for line in log.splitlines() if words in line), "")
 
 
 def test_a_mail_server_hands_over_many_messages(sending_server: Relay, relay: Relay, gate: Gate) -> None:
