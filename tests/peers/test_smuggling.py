@@ -26,8 +26,9 @@ HIDDEN = b"MAIL FROM:<hidden@example.org>\r\nRCPT TO:<hidden@example.com>\r\nDAT
 PERMITTED = {b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"BDAT", b"RSET", b"NOOP", b"QUIT"}
 BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
-# So many sessions at once; the gate sees them from one address, and those that are closing count, too.
-ABREAST = 8
+# So many sessions at once, from so many addresses: a gate allows one peer only some, and those that are closing count.
+ABREAST = 48
+ADDRESSES = 24
 
 
 def by_data(content: bytes) -> tuple[list[bytes], bytes]:
@@ -59,7 +60,8 @@ class Attempt:
 
     async def play(self, port: int) -> None:
         """The whole session, its stream in two segments."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        source = (f"127.0.0.{2 + self.cut % ADDRESSES}", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=source)
         try:
             await reader.readline()
             for command in (b"EHLO %s\r\n" % self.name.encode(), b"MAIL FROM:<a@example.org>\r\n",
@@ -116,7 +118,8 @@ def assert_not_smuggled(attempt: Attempt, conversations: list[Conversation]) -> 
         again = sum(len(read_again(bytes(it.octets), reading).messages) for it in conversations)
         assert again == taken, (reading, attempt, octets)
     assert not BARE.search(octets), (attempt, octets)
-    assert b"\0" not in octets, (attempt, octets)
+    # Announced octets are counted, not read: NUL in a chunk misleads nobody, and no message may come of it.
+    assert b"\0" not in octets or (not attempt.opening and not taken), (attempt, octets)
     verbs = {verb for it in conversations for verb in it.verbs}
     assert verbs <= PERMITTED, (attempt, verbs - PERMITTED)
     if messages_sent(attempt) == 1:
