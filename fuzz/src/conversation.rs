@@ -25,7 +25,7 @@
 //! | `g` `D` `M` | time is forgiven, the process drains, memory is short |
 
 use crate::witness::{Client, Relay};
-use crate::{pieces, rules};
+use crate::{alike, pieces, rules};
 use gatepost::event::{Event, LinkFailure, Outcome, Side};
 use gatepost::policy::Policy;
 use gatepost::replay::Scene;
@@ -124,11 +124,7 @@ pub fn conversation(data: &[u8]) {
     if octets_only && data.len() <= SLOW_CAP {
         let other = u8::from(cut == 0);
         let (again, arrived_again) = play(&setup, &records, other);
-        assert_eq!(
-            heard.escape_ascii().to_string(),
-            again.escape_ascii().to_string(),
-            "pieces make a difference"
-        );
+        alike(&heard, &again, "pieces make a difference");
         assert_eq!(arrived, arrived_again);
     }
 }

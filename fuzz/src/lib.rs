@@ -32,6 +32,11 @@ pub fn play_arguments(property: fn(&[u8])) {
     }
 }
 
+/// Octets are the same; if not, they are shown.
+fn alike(found: &[u8], wanted: &[u8], what: &str) {
+    assert!(found == wanted, "{what}\n  found: {}\n wanted: {}", found.escape_ascii(), wanted.escape_ascii());
+}
+
 /// Takes the first octet off.
 fn split_first(data: &[u8]) -> (u8, &[u8]) {
     data.split_first().map_or((0, data), |(first, rest)| (*first, rest))

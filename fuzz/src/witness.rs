@@ -2,6 +2,7 @@
 //!
 //! Neither knows of the other, nor of the session between them; the properties compare what they saw.
 
+use crate::alike;
 use crate::content::{self, no_end_inside, one_message};
 use gatepost::smtp::command::{self, Argument};
 use gatepost::smtp::verb::Verb;
@@ -407,7 +408,7 @@ impl Relay {
         let body = line.strip_suffix(b"\r\n").unwrap_or_else(|| panic!("a line without CRLF: {shown}"));
         assert!(!body.iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0)), "{shown}");
         let (verb, bare, whole) = canonical(body);
-        assert_eq!(whole.escape_ascii().to_string(), shown.to_string(), "not canonical");
+        alike(line, &whole, "not canonical");
         let own = match verb {
             Verb::Rset | Verb::Quit | Verb::Bdat => true,
             Verb::Ehlo | Verb::Helo => {
@@ -510,5 +511,5 @@ impl Relay {
 /// What arrived is what was sent.
 fn same(arrived: &[u8], sent: Option<&[u8]>) {
     let sent = sent.unwrap_or_else(|| panic!("a message that nobody sent: {}", arrived.escape_ascii()));
-    assert_eq!(arrived.escape_ascii().to_string(), sent.escape_ascii().to_string(), "another content");
+    alike(arrived, sent, "another content");
 }
