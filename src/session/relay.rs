@@ -65,7 +65,13 @@ impl Session {
             return self.impossible(now, out);
         }
         let Some(asked) = self.exchange.answered(now) else { return self.impossible(now, out) };
+        let goes = heard.code.get() == GOING_AWAY;
         match asked {
+            // The client has asked nothing that these words answer: it hears ours.
+            Asked::LateMail | Asked::Chunk if goes => {
+                self.drop_link(out);
+                return self.disconnect(now, &replies::RELAY_LOST, Ending::RelayLost, out);
+            }
             Asked::Command(verb) => self.command_answered(now, verb, heard, out),
             Asked::Hello(hello) => self.hello_answered(now, *hello, heard, out),
             Asked::LateMail => {
@@ -81,11 +87,11 @@ impl Session {
                 }
             }
             Asked::Message => self.message_answered(now, heard, out),
-            // A relay that cannot forget is not to be reused.
-            Asked::Reset if heard.code.class() != Class::Positive => self.drop_link(out),
+            // A relay that cannot forget is not to be reused; one that goes away forgets.
+            Asked::Reset if heard.code.class() != Class::Positive => return self.drop_link(out),
             Asked::Reset => {}
         }
-        if heard.code.get() == GOING_AWAY && !self.is_over() {
+        if goes && !self.is_over() {
             // It has closed its ears, too.
             self.drop_link(out);
             self.flush(now, out);
@@ -203,12 +209,12 @@ impl Session {
     fn unasked(&mut self, now: Moment, heard: &Heard<'_>, out: &mut Output) {
         let in_data = matches!(self.phase, Phase::Introduced(_, Stage::Data(..)));
         match heard.code.class() {
-            Class::Transient | Class::Permanent if in_data => {
-                self.fail_content(Fault::Relay(Words::of(heard)), out);
-            }
             Class::Transient if heard.code.get() == GOING_AWAY => {
                 out.act(super::Action::CloseLink);
                 self.relay_lost(now, out);
+            }
+            Class::Transient | Class::Permanent if in_data => {
+                self.fail_content(Fault::Relay(Words::of(heard)), out);
             }
             _ => self.impossible(now, out),
         }
