@@ -198,11 +198,10 @@ impl Session {
                 self.say(&words, out);
             }
         }
-        self.part_if_due(now, out);
     }
 
     /// The relay answered the end of a message.
-    pub(super) fn message_answered(&mut self, now: Moment, heard: &Heard<'_>, out: &mut Output) {
+    pub(super) fn message_answered(&mut self, heard: &Heard<'_>, out: &mut Output) {
         let outcome = match heard.code.class() {
             Class::Positive => Outcome::Accepted,
             _ => outcome(heard.code, Outcome::RefusedByRelay),
@@ -214,7 +213,6 @@ impl Session {
             self.tally.messages = self.tally.messages.saturating_add(1);
             (self.tally.errors, self.tally.refused_recipients, self.tally.trivial) = (0, 0, 0);
         }
-        self.part_if_due(now, out);
     }
 
     /// A mail transaction, if there is one, ends without a message.

@@ -157,12 +157,7 @@ impl Session {
             Happening::Ended(Side::Client) => self.end(now, Ending::ClientClosed, out),
             Happening::Ended(Side::Relay) => self.relay_lost(now, out),
             Happening::DeadlinePassed => self.deadline_passed(now, out),
-            Happening::Draining => {
-                self.farewell = (now, Ending::Drained);
-                if self.is_between() {
-                    self.part(now, out);
-                }
-            }
+            Happening::Draining => self.farewell = (now, Ending::Drained),
             Happening::MemoryShort => self.disconnect(now, &replies::NO_MEMORY, Ending::Memory, out),
         }
         self.conclude(now, out);
@@ -202,7 +197,10 @@ impl Session {
         self.exchange.is_empty()
             && matches!(
                 self.phase,
-                Phase::Greeted | Phase::Parting | Phase::Introduced(_, Stage::Idle | Stage::Spoiled)
+                Phase::Connecting(_)
+                    | Phase::Greeted
+                    | Phase::Parting
+                    | Phase::Introduced(_, Stage::Idle | Stage::Spoiled)
             )
     }
 

@@ -86,7 +86,7 @@ impl Session {
                     self.fail_content(Fault::Relay(Words::of(heard)), out);
                 }
             }
-            Asked::Message => self.message_answered(now, heard, out),
+            Asked::Message => self.message_answered(heard, out),
             // A relay that cannot forget is not to be reused; one that goes away forgets.
             Asked::Reset if heard.code.class() != Class::Positive => return self.drop_link(out),
             Asked::Reset => {}
@@ -253,7 +253,6 @@ impl Session {
                 self.phase.turn(Stage::Idle);
                 self.answer(&replies::RELAY_LOST_AFTER_END, out);
                 self.turn = now;
-                self.part_if_due(now, out);
             }
             // It has forgotten, as it was told.
             Some(Asked::Command(Verb::Rset)) => {

@@ -223,14 +223,6 @@ impl Session {
         self.disconnect(now, &words, ending, out);
     }
 
-    /// A message was answered: is the session to end now? Only for a process that goes away at once; a long session
-    /// hears it at its next command.
-    pub(super) fn part_if_due(&mut self, now: Moment, out: &mut Output) {
-        if self.farewell.1 == Ending::Drained && now >= self.farewell.0 && self.is_between() {
-            self.part(now, out);
-        }
-    }
-
     /// Says a last word of our own and ends the session.
     pub(super) fn disconnect(&mut self, now: Moment, reply: &Reply, ending: Ending, out: &mut Output) {
         let enhanced = self.speaks_enhanced();
@@ -260,8 +252,12 @@ impl Session {
         out.act(Do::CloseClient);
     }
 
-    /// Tells of the end, once everything before it was told and counted.
+    /// Ends the session of a process that goes away, as soon as no message is on its way (a long session hears it at its
+    /// next command). Tells of the end, once everything before it was told and counted.
     pub(super) fn conclude(&mut self, now: Moment, out: &mut Output) {
+        if self.farewell.1 == Ending::Drained && self.is_between() {
+            self.part(now, out);
+        }
         let Phase::Leaving(ending, hello) = &mut self.phase else { return };
         let (ending, hello, tally) = (*ending, std::mem::take(hello), self.tally);
         self.phase = Phase::Over;
