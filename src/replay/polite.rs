@@ -25,6 +25,8 @@ pub struct Polite {
     pub messages: Vec<Message>,
     /// How many messages arrived.
     pub arrived: usize,
+    /// Lines that it took for commands, without CRLF: all that was neither mail data nor a chunk.
+    pub commands: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +46,7 @@ impl Polite {
             open: Message::default(),
             messages: Vec::new(),
             arrived: 0,
+            commands: Vec::new(),
         }
     }
 
@@ -72,6 +75,7 @@ impl Polite {
                 let Some(end) = memchr::memmem::find(&self.waiting, b"\r\n") else { return false };
                 let line: Vec<u8> = self.waiting.drain(..end.saturating_add(2)).take(end).collect();
                 said.extend_from_slice(self.answer(&line).as_bytes());
+                self.commands.push(line);
             }
             Reading::Data => {
                 let Some(end) = end_of_data(&self.waiting) else { return false };

@@ -14,6 +14,7 @@
 mod grammar;
 mod judgement;
 mod policies;
+mod properties;
 mod readme;
 mod rooms;
 mod transcripts;

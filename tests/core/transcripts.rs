@@ -21,7 +21,7 @@ fn transcripts(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The rules of a transcript, under the parent of all.
-fn policy(rules: &str) -> Result<Arc<Policy>, String> {
+pub(crate) fn policy(rules: &str) -> Result<Arc<Policy>, String> {
     let own = format!("profile = \"transcript\"\nextends = \"scene\"\n{rules}");
     let compiled = compile::compile("transcript.toml", &mut |path| match path {
         "transcript.toml" => Ok(own.clone()),
