@@ -4,7 +4,7 @@ use super::polite::Polite;
 use super::scene::{RelayScene, Scene};
 use crate::event::{Event, LinkFailure, Side};
 use crate::policy::Policy;
-use crate::session::{Action, Happening, Moment, Output, Session};
+use crate::session::{Action, Happening, Moment, Offer, Output, Session};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub struct Player {
     pub events: Vec<Event>,
     /// Whether the client's connection was closed from our side.
     pub client_closed: bool,
+    /// What sessions to come would be told of the relay.
+    pub learned: Option<Offer>,
 }
 
 /// The relay's end of the link.
@@ -73,6 +75,7 @@ impl Player {
             relay_heard: Vec::new(),
             events: Vec::new(),
             client_closed: false,
+            learned: None,
         };
         player.session.begin(player.now, &mut player.out);
         player.carry_out(&[]);
@@ -206,7 +209,7 @@ impl Player {
                     self.relay.hang_up();
                 }
                 Action::CloseClient => self.client_closed = true,
-                Action::Learn(_) => {}
+                Action::Learn(offer) => self.learned = Some(offer),
                 Action::Tell(event) => self.events.push(event),
             }
         }

@@ -227,7 +227,10 @@ fn happens(player: &mut Player, what: &str) -> Result<(), String> {
         "client not closed" if !player.client_closed => {}
         "link closed" if !player.linked() => {}
         "link open" if player.linked() => {}
-        "client closed" | "client not closed" | "link closed" | "link open" => {
+        "offer learned" if player.learned.is_some() => {}
+        "offer not learned" if player.learned.is_none() => {}
+        "client closed" | "client not closed" | "offer learned" | "offer not learned" | "link closed"
+        | "link open" => {
             return Err(format!("it is not so that: {what}"));
         }
         _ => {

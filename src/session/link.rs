@@ -104,6 +104,7 @@ pub(super) fn name(hello: &[u8]) -> &[u8] {
     hello.get(5..).unwrap_or_default()
 }
 
-fn is_helo(hello: &[u8]) -> bool {
+/// Whether it is HELO.
+pub(super) fn is_helo(hello: &[u8]) -> bool {
     hello.starts_with(b"HELO")
 }

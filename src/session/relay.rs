@@ -108,7 +108,7 @@ impl Session {
                 self.greet(now, Some(text), out);
             }
             Progress::Open(offer, hello) => {
-                out.act(super::Action::Learn(offer.clone()));
+                Self::learn(&offer, &hello, out);
                 out.tell(Event::Link(LinkChange::Opened));
                 self.link = Link::Open { offer, hello };
             }
@@ -197,12 +197,20 @@ impl Session {
             Verb::Helo => super::Offer::of_helo(now),
             _ => super::Offer::of_ehlo(heard, now),
         };
-        out.act(super::Action::Learn(offer.clone()));
         let spoken = super::link::spoken(hello.verb(), hello.name());
+        Self::learn(&offer, &spoken, out);
         self.link = Link::Open { offer, hello: spoken };
         self.abandon(out);
         let announced = super::offer::Announced::of(&self.setting.policy, &self.offer());
         self.introduce(hello.offered(announced), out);
+    }
+
+    /// What the relay offers is remembered for sessions to come; but what it says to HELO is no offer. (One that refused
+    /// EHLO and took HELO has made none, and that is remembered.)
+    fn learn(offer: &super::Offer, hello: &[u8], out: &mut Output) {
+        if !super::link::is_helo(hello) {
+            out.act(super::Action::Learn(offer.clone()));
+        }
     }
 
     /// A reply that nobody asked for: the relay goes away, or refuses content before its end; anything else is impossible.
