@@ -12,8 +12,17 @@ use std::collections::HashSet;
 
 /// Verbs of later versions.
 const LATER_VERBS: &[Verb] = &[Verb::StartTls, Verb::Auth, Verb::Atrn];
-/// Extensions of later versions.
-const LATER_EXTENSIONS: &[Extension] = &[Extension::StartTls, Extension::Auth, Extension::Atrn];
+/// Extensions of later versions: no client is offered them, in no mode. REQUIRETLS would promise a relay that was
+/// verified (RFC 8689 2), FUTURERELEASE is for submission alone (RFC 4865 4.2), MT-PRIORITY for peers that are trusted
+/// (RFC 6710 4.1).
+pub const LATER_EXTENSIONS: &[Extension] = &[
+    Extension::StartTls,
+    Extension::Auth,
+    Extension::Atrn,
+    Extension::RequireTls,
+    Extension::FutureRelease,
+    Extension::MtPriority,
+];
 
 /// The verb that an entry of `[verbs]` names, if it may be named.
 pub(super) fn verb(entry: &VerbEntry, findings: &Findings) -> Option<Verb> {

@@ -136,8 +136,9 @@ pub enum Banner {
     Relay,
 }
 
-/// `[line_ends] content`
 pub use crate::smtp::mail_data::LineEnds;
+/// `[line_ends] content`
+pub use agreement::LATER_EXTENSIONS;
 
 /// How weighty a finding is after mode, exemption and the file's own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::clock::Moment;
 use crate::policy::limits::MessageSize;
-use crate::policy::{Mode, Policy};
+use crate::policy::{LATER_EXTENSIONS, Mode, Policy};
 use crate::smtp::extension::{Extension, Extensions, Giver};
 use crate::smtp::reply::Heard;
 
@@ -123,6 +123,7 @@ impl Announced {
         let given: Extensions = Extension::ALL
             .iter()
             .copied()
+            .filter(|extension| !LATER_EXTENSIONS.contains(extension))
             .filter(|extension| match extension.facts().giver {
                 Giver::Relay => relay.extensions.contains(*extension) && permitted(*extension),
                 Giver::Gate | Giver::Both => policy.offer().contains(*extension),
