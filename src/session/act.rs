@@ -258,8 +258,7 @@ impl Session {
 
     /// The relay is told to forget a mail transaction that it has.
     fn forget_transaction(&mut self, now: Moment, out: &mut Output) {
-        let there = self.phase.transaction().is_some_and(|mail| matches!(mail.standing, Standing::There));
-        if there && matches!(self.link, Link::Open { .. }) {
+        if self.phase.relay_has_mail() && matches!(self.link, Link::Open { .. }) {
             self.exchange.say(now, Own::Reset, out);
         }
         self.abandon(out);
@@ -355,8 +354,7 @@ impl Session {
         cleared: &Cleared<&Command<'_>>,
         out: &mut Output,
     ) -> Turn {
-        let there = self.phase.transaction().is_some_and(|mail| matches!(mail.standing, Standing::There));
-        if there && matches!(self.link, Link::Open { .. }) {
+        if self.phase.relay_has_mail() && matches!(self.link, Link::Open { .. }) {
             return self.forward(now, command, cleared, out);
         }
         self.abandon(out);

@@ -3,7 +3,7 @@
 use super::clock::Moment;
 use super::content::Content;
 use super::hello::Hello;
-use super::transaction::Transaction;
+use super::transaction::{Standing, Transaction};
 use crate::event::{Ending, Excerpt};
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::Violation;
@@ -117,6 +117,11 @@ impl Phase {
             }
             _ => None,
         }
+    }
+
+    /// Whether the relay was told of a mail transaction, and has not ended it.
+    pub(super) fn relay_has_mail(&self) -> bool {
+        self.transaction().is_some_and(|mail| matches!(mail.standing, Standing::There))
     }
 
     pub(super) fn transaction_mut(&mut self) -> Option<&mut Transaction> {

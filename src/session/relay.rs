@@ -252,7 +252,7 @@ impl Session {
         out.tell(Event::Link(LinkChange::Lost));
         out.act(super::Action::CloseLink);
         self.link = Link::Closed;
-        let there = self.phase.transaction().is_some_and(|mail| matches!(mail.standing, Standing::There));
+        let there = self.phase.relay_has_mail();
         match self.exchange.asked() {
             Some(Asked::Message) => {
                 // RFC 5321 3.8: a lost connection is 451 for the client; a duplicate is better than a loss.
