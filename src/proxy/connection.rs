@@ -335,12 +335,7 @@ impl Connection {
         match phase {
             Phase::Open => {}
             Phase::Draining => self.tell(turn, Happening::Draining),
-            Phase::Over | Phase::Closed => {
-                // A message whose end was not said does not exist; the client hears 421 and comes again.
-                self.way = Way::None;
-                self.tell(turn, Happening::Ended(Side::Relay));
-                self.tell(turn, Happening::Ended(Side::Client));
-            }
+            Phase::Over | Phase::Closed => self.tell(turn, Happening::DrainOver),
         }
     }
 

@@ -222,6 +222,7 @@ fn happens(player: &mut Player, what: &str) -> Result<(), String> {
         "relay ends" => player.happens(Happening::Ended(Side::Relay)),
         "relay goes" => player.relay_goes(),
         "drain" => player.happens(Happening::Draining),
+        "drain over" => player.happens(Happening::DrainOver),
         "memory short" => player.happens(Happening::MemoryShort),
         "client closed" if player.client_closed => {}
         "client not closed" if !player.client_closed => {}

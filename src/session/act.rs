@@ -279,7 +279,6 @@ impl Session {
         if late {
             let transaction = Transaction::new(command, declared, Standing::Here, held);
             self.phase.turn(Stage::Mail(transaction));
-            self.begun();
             self.answer(&replies::SENDER_OK, out);
             return Turn::Taken(Fate::Answered);
         }
@@ -287,13 +286,8 @@ impl Session {
         if turn == Turn::Taken(Fate::Forwarded) {
             let transaction = Transaction::new(command, declared, Standing::There, held);
             self.phase.turn(Stage::Mail(transaction));
-            self.begun();
         }
         turn
-    }
-
-    fn begun(&mut self) {
-        self.tally.transactions = self.tally.transactions.saturating_add(1);
     }
 
     fn rcpt(

@@ -185,6 +185,10 @@ impl Session {
 
     fn taken(&mut self, verb: Verb, length: usize, fate: Fate, out: &mut Output) -> Turn {
         self.tally.commands = self.tally.commands.saturating_add(1);
+        if verb == Verb::Mail {
+            // RFC 9422 4.1: every one counts, the refused ones included.
+            self.tally.transactions = self.tally.transactions.saturating_add(1);
+        }
         if verb.facts().trivial {
             self.tally.trivial = self.tally.trivial.saturating_add(1);
         }

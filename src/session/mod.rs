@@ -70,6 +70,8 @@ pub enum Happening {
     DeadlinePassed,
     /// The process is going away.
     Draining,
+    /// It goes now: what is not finished does not exist.
+    DrainOver,
     /// No memory is left for what this connection holds back.
     MemoryShort,
 }
@@ -158,6 +160,7 @@ impl Session {
             Happening::Ended(Side::Relay) => self.relay_lost(now, out),
             Happening::DeadlinePassed => self.deadline_passed(now, out),
             Happening::Draining => self.farewell = (now, Ending::Drained),
+            Happening::DrainOver => self.disconnect(now, &replies::DRAINING, Ending::Drained, out),
             Happening::MemoryShort => self.disconnect(now, &replies::NO_MEMORY, Ending::Memory, out),
         }
         self.conclude(now, out);
@@ -271,8 +274,7 @@ impl Session {
             return;
         }
         if let Phase::Connecting(Some(_)) = self.phase {
-            self.phase = Phase::Connecting(None);
-            return self.greet(now, None, out);
+            return self.welcome(now, out);
         }
         if self.exchange.held_until().is_some() {
             self.turn = now;

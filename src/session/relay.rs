@@ -272,6 +272,13 @@ impl Session {
                 self.exchange.answered(now);
                 self.flush(now, out);
             }
+            Some(Asked::Command(verb)) if !there && verb.is_question() => {
+                let words =
+                    if *verb == Verb::Noop { replies::NOTHING_DONE } else { replies::RELAY_NOT_REACHED };
+                self.exchange.answered(now);
+                self.answer(&words, out);
+                self.turn = now;
+            }
             Some(_) => self.disconnect(now, &replies::RELAY_LOST, Ending::RelayLost, out),
             None if there => self.disconnect(now, &replies::RELAY_LOST, Ending::RelayLost, out),
             // Between transactions nothing is lost: the next command that needs it opens another.

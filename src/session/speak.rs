@@ -25,16 +25,22 @@ impl Session {
         if let Some(refusal) = self.judge_connection(now, out) {
             return self.refuse(now, refusal, None, b"", out);
         }
-        let policy = &self.setting.policy;
-        if self.setting.station.connect == Connect::Accept {
-            out.act(Do::OpenLink);
-            let by = now + self.setting.station.waits.open;
-            self.link = Link::Opening { step: Step::Connecting(None), by };
-        } else if policy.greeting_wait().is_zero() {
-            self.greet(now, None, out);
-        } else {
-            self.phase = Phase::Connecting(Some(now + policy.greeting_wait()));
+        let wait = self.setting.policy.greeting_wait();
+        if wait.is_zero() {
+            return self.welcome(now, out);
         }
+        self.phase = Phase::Connecting(Some(now + wait));
+    }
+
+    /// The pause is over: greets, or asks the relay to.
+    pub(super) fn welcome(&mut self, now: Moment, out: &mut Output) {
+        if self.setting.station.connect != Connect::Accept {
+            return self.greet(now, None, out);
+        }
+        self.phase = Phase::Connecting(None);
+        out.act(Do::OpenLink);
+        let by = now + self.setting.station.waits.open;
+        self.link = Link::Opening { step: Step::Connecting(None), by };
     }
 
     /// `[clients]`, then the rules on CONNECT.

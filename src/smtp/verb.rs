@@ -207,6 +207,11 @@ table! {
 }
 
 impl Verb {
+    /// Whether it asks something and changes nothing: NOOP, VRFY, EXPN, HELP, and ETRN, whose mail comes another way.
+    pub const fn is_question(self) -> bool {
+        matches!(self, Verb::Noop | Verb::Vrfy | Verb::Expn | Verb::Help | Verb::Etrn)
+    }
+
     /// From the wire, in any case. The table has the common verbs first and lengths are compared before
     /// octets, so this is a handful of comparisons for honest traffic, and one short walk for the rest.
     pub fn from_wire(octets: &[u8]) -> Verb {
