@@ -140,6 +140,7 @@ pub(crate) fn chunks(content: &[u8]) -> Vec<u8> {
     for (at, octet) in content.iter().enumerate() {
         match octet {
             b'\r' if content.get(at + 1) != Some(&b'\n') => out.push(b' '),
+            0 => out.push(b' '),
             b'\n' if !content[..at].ends_with(b"\r") => out.extend_from_slice(b"\r\n"),
             octet => out.push(*octet),
         }

@@ -27,7 +27,7 @@ impl Repair {
     /// Passes one slice of a chunk, all of it but a CR at its very end. `binary` (BODY=BINARYMIME): content
     /// has no lines, everything is released as it is.
     ///
-    /// `LineEnds` makes no difference to what is released: a LF alone becomes CRLF, a CR alone a space.
+    /// `LineEnds` makes no difference to what is released: a LF alone becomes CRLF, a CR alone or a NUL a space.
     /// Whether that is reported or refused is not decided here.
     pub fn pass<'a>(
         &mut self,
@@ -50,13 +50,18 @@ impl Repair {
                 rest = rest.get(usize::from(whole)..).unwrap_or_default();
                 continue;
             }
-            let odd = sound(rest, &mut found.nul);
+            let odd = sound(rest);
             let Some((content, after)) = rest.split_at_checked(odd) else { break };
             hand_out(content, release);
             rest = after;
             match rest.split_first() {
                 Some((b'\r', after)) => {
                     self.after_cr = true;
+                    rest = after;
+                }
+                Some((0, after)) => {
+                    found.nul = true;
+                    release(Piece::Own(b" "));
                     rest = after;
                 }
                 Some((_, after)) => {
@@ -77,17 +82,12 @@ impl Repair {
     }
 }
 
-/// How many octets at the front need no repair: up to a CR that no LF follows here, or a LF that follows no
-/// CR.
-fn sound(input: &[u8], nul: &mut bool) -> usize {
+/// How many octets at the front need no repair: up to a NUL, a CR that no LF follows here, or a LF that follows no CR.
+fn sound(input: &[u8]) -> usize {
     let mut at = 0;
     while let Some(rest) = input.get(at..) {
         let Some(odd) = memchr3(b'\r', b'\n', 0, rest) else { return input.len() };
         match rest.get(odd..) {
-            Some([0, ..]) => {
-                *nul = true;
-                at += odd + 1;
-            }
             Some([b'\r', b'\n', ..]) => at += odd + 2,
             _ => return at + odd,
         }
@@ -123,7 +123,7 @@ mod tests {
         (out, all)
     }
 
-    /// The definition: CRLF stays, LF becomes CRLF, CR a space.
+    /// The definition: CRLF stays, LF becomes CRLF, CR a space; so does a NUL.
     fn definition(input: &[u8]) -> (Vec<u8>, Found) {
         let (mut out, mut found, mut rest) = (Vec::new(), Found::default(), input);
         loop {
@@ -145,7 +145,7 @@ mod tests {
                 }
                 [octet, rest @ ..] => {
                     found.nul |= *octet == 0;
-                    out.push(*octet);
+                    out.push(if *octet == 0 { b' ' } else { *octet });
                     rest
                 }
             };
