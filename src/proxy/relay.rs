@@ -100,8 +100,8 @@ impl Relay {
     }
 
     /// What it offers now.
-    pub(super) fn learn(&self, offer: Offer) {
-        *self.learned.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(offer));
+    pub(super) fn learn(&self, offer: Arc<Offer>) {
+        *self.learned.write().unwrap_or_else(PoisonError::into_inner) = Some(offer);
     }
 
     /// Whether it can be reached. Of those who ask while it cannot, one a second is sent to try.

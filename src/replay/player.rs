@@ -40,7 +40,7 @@ pub struct Player {
     /// Whether the client's connection was closed from our side.
     pub client_closed: bool,
     /// What sessions to come would be told of the relay.
-    pub learned: Option<Offer>,
+    pub learned: Option<Arc<Offer>>,
 }
 
 /// The relay's end of the link.

@@ -17,6 +17,7 @@ use crate::smtp::path::{ForwardPath, ReversePath};
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Kind, Response, Violation};
+use std::sync::Arc;
 
 /// A judgement with what it leaves behind.
 #[derive(Debug)]
@@ -116,10 +117,10 @@ impl Session {
     }
 
     /// What the relay offers, as far as we know.
-    pub(super) fn offer(&self) -> Offer {
+    pub(super) fn offer(&self) -> Arc<Offer> {
         match &self.link {
-            Link::Open { offer, .. } => offer.clone(),
-            _ => self.setting.learned.as_deref().cloned().unwrap_or_default(),
+            Link::Open { offer, .. } => Arc::clone(offer),
+            _ => self.setting.learned.clone().unwrap_or_default(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::replies;
 use crate::event::LinkFailure;
 use crate::smtp::reply::{Class, Heard};
 use crate::smtp::verb::Verb;
+use std::sync::Arc;
 
 /// Where the link stands.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(super) enum Link {
     Greeted,
     /// Greeting and hello are done.
     Open {
-        offer: Offer,
+        offer: Arc<Offer>,
         /// The hello that was said on it, verb and name.
         hello: Box<[u8]>,
     },
@@ -52,7 +53,7 @@ pub(super) enum Progress {
     /// The relay greeted, and that is all that was wanted.
     Greeted,
     /// Done.
-    Open(Offer, Box<[u8]>),
+    Open(Arc<Offer>, Box<[u8]>),
     /// Not to be had.
     Failed(LinkFailure, Words),
 }
@@ -65,8 +66,8 @@ impl Step {
                 Progress::Say(if is_helo(&hello) { Self::Helo(hello) } else { Self::Ehlo(hello) })
             }
             (Self::Greeting(None), Class::Positive) => Progress::Greeted,
-            (Self::Ehlo(hello), Class::Positive) => Progress::Open(Offer::of_ehlo(reply, now), hello),
-            (Self::Helo(hello), Class::Positive) => Progress::Open(Offer::of_helo(now), hello),
+            (Self::Ehlo(hello), Class::Positive) => Progress::Open(Offer::of_ehlo(reply, now).into(), hello),
+            (Self::Helo(hello), Class::Positive) => Progress::Open(Offer::of_helo(now).into(), hello),
             // RFC 5321 3.2: a server that does not know EHLO says so, and HELO is tried.
             (Self::Ehlo(hello), Class::Permanent) => Progress::Say(Self::Helo(hello)),
             (_, Class::Permanent) => Progress::Failed(LinkFailure::Refused, Words::of(reply)),

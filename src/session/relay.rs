@@ -6,10 +6,11 @@ use super::exchange::{Asked, Words};
 use super::link::{Link, Progress, Step};
 use super::phase::{Phase, Stage};
 use super::transaction::Standing;
-use super::{Output, Session, replies};
+use super::{Offer, Output, Session, replies};
 use crate::event::{Ending, Event, LinkChange, LinkFailure, Origin, Outcome};
 use crate::smtp::reply::{self, Class, Code, Heard, Read};
 use crate::smtp::verb::Verb;
+use std::sync::Arc;
 
 /// The reply by which a relay says that it goes away (RFC 5321 3.8).
 const GOING_AWAY: u16 = 421;
@@ -108,7 +109,7 @@ impl Session {
                 self.greet(now, Some(text), out);
             }
             Progress::Open(offer, hello) => {
-                Self::learn(&offer, &hello, out);
+                self.learn(&offer, &hello, out);
                 out.tell(Event::Link(LinkChange::Opened));
                 self.link = Link::Open { offer, hello };
             }
@@ -193,23 +194,24 @@ impl Session {
         if heard.code.class() != Class::Positive {
             return Self::pass(heard, out);
         }
-        let offer = match hello.verb() {
-            Verb::Helo => super::Offer::of_helo(now),
-            _ => super::Offer::of_ehlo(heard, now),
-        };
+        let offer = Arc::new(match hello.verb() {
+            Verb::Helo => Offer::of_helo(now),
+            _ => Offer::of_ehlo(heard, now),
+        });
         let spoken = super::link::spoken(hello.verb(), hello.name());
-        Self::learn(&offer, &spoken, out);
+        self.learn(&offer, &spoken, out);
         self.link = Link::Open { offer, hello: spoken };
         self.abandon(out);
         let announced = super::offer::Announced::of(&self.setting.policy, &self.offer());
         self.introduce(hello.offered(announced), out);
     }
 
-    /// What the relay offers is remembered for sessions to come; but what it says to HELO is no offer. (One that refused
+    /// What the relay offers is remembered, here for as long as no link is open and for sessions to come; but what it says to HELO is no offer. (One that refused
     /// EHLO and took HELO has made none, and that is remembered.)
-    fn learn(offer: &super::Offer, hello: &[u8], out: &mut Output) {
+    fn learn(&mut self, offer: &Arc<Offer>, hello: &[u8], out: &mut Output) {
         if !super::link::is_helo(hello) {
-            out.act(super::Action::Learn(offer.clone()));
+            self.setting.learned = Some(Arc::clone(offer));
+            out.act(super::Action::Learn(Arc::clone(offer)));
         }
     }
 

@@ -4,6 +4,7 @@ use crate::event::{Event, Side};
 use crate::session::offer::Offer;
 use crate::smtp::mail_data::Piece;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What the driver is to do. The order counts.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub enum Action {
     /// that no reset eats the last reply, then close. The session is over.
     CloseClient,
     /// What the relay offers, for sessions to come.
-    Learn(Offer),
+    Learn(Arc<Offer>),
     /// Tell telemetry.
     Tell(Event),
 }
