@@ -9,21 +9,34 @@ use std::time::Duration;
 
 /// Each key that refuses with an id of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "they are the keys of the table, explained in rules/base.toml")]
 pub enum Limit {
+    /// Recipients in a mail transaction.
     Recipients,
+    /// MAIL commands in a session.
     Transactions,
+    /// Octets of content.
     MessageSize,
+    /// Commands malformed, unknown or out of sequence since the last accepted message.
     CommandErrors,
+    /// Recipients refused since then, by relay or gate.
     RefusedRecipients,
+    /// NOOP, RSET, HELO, EHLO, VRFY and HELP since then.
     TrivialCommands,
+    /// Octets of a header.
     HeaderTotal,
+    /// Octets of a line in it, without CRLF.
     HeaderLine,
+    /// Octets of a line in the body, without CRLF.
     BodyLine,
+    /// Received fields, by which a loop is known (RFC 5321 6.3).
     Received,
+    /// Time for the first octet of a command (RFC 5321 4.5.3.2.7).
     CommandWait,
+    /// Time from there to its CRLF.
     LineTime,
+    /// Time for mail data, which octets earn back.
     DataWait,
+    /// Time for a session, looked at between transactions.
     SessionTime,
 }
 

@@ -7,10 +7,12 @@ use toml::de::{DeTable, DeValue};
 
 /// A calendar day, as in `until = 2027-03-01`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the three names say it")]
 pub struct Date {
+    /// From 0 to 9999.
     pub year: u16,
+    /// From 1 to 12.
     pub month: u8,
+    /// From 1 to 31.
     pub day: u8,
 }
 
