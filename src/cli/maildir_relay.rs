@@ -3,7 +3,8 @@
 //! It takes whatever comes for whomever, delivers to nobody, and listens on the loopback address alone. Content is kept
 //! exact to the octet, CRLF included, so that it shows what Gatepost sent. It is built from the library's own parsers.
 
-use super::maildir::{Draft, Maildir};
+use super::kept_mail::{MOST_OCTETS, Mail};
+use super::maildir::Maildir;
 use gatepost::smtp::command::{self, Argument, Command};
 use gatepost::smtp::line::{self, Cut};
 use gatepost::smtp::mail_data::{LineEnds, Piece, Scanner};
@@ -15,10 +16,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-/// Octets of a message, as SIZE announces them.
-const MOST_OCTETS: u64 = 64 * 1024 * 1024;
-/// Recipients of a message.
-const MOST_RECIPIENTS: usize = 1000;
 /// Connections at a time; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 256;
 /// RFC 5321 4.5.3.2.7.
@@ -180,7 +177,7 @@ impl<'m> Relay<'m> {
 
     fn begin_data(&mut self) -> &'static str {
         match &mut self.mail {
-            Some(mail) if mail.content.is_none() && !mail.recipients.is_empty() => {
+            Some(mail) if mail.is_ready() => {
                 mail.begin();
                 self.reading = Reading::Data(Scanner::default());
                 "354 Go on, end with a dot"
@@ -207,7 +204,7 @@ impl<'m> Relay<'m> {
         let step = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
         *left = left.saturating_sub(u64::try_from(step).unwrap_or(u64::MAX));
         let (size, last, complete) = (*size, *last, *left == 0);
-        if let Some(mail) = self.mail.as_mut().filter(|mail| !mail.recipients.is_empty()) {
+        if let Some(mail) = self.mail.as_mut().filter(|mail| mail.has_recipients()) {
             mail.begin();
             mail.write(rest.get(..step).unwrap_or_default());
         }
@@ -220,7 +217,7 @@ impl<'m> Relay<'m> {
     fn chunk_end(&mut self, size: u64, last: bool) -> &'static str {
         self.reading = Reading::Commands;
         match &mut self.mail {
-            Some(mail) if !mail.recipients.is_empty() => {
+            Some(mail) if mail.has_recipients() => {
                 if size == 0 {
                     mail.begin();
                 }
@@ -232,76 +229,6 @@ impl<'m> Relay<'m> {
 
     fn keep(&mut self) -> &'static str {
         self.mail.take().map_or("503 5.5.1 Out of sequence", Mail::keep)
-    }
-}
-
-/// A message on its way into the folder.
-struct Mail<'m> {
-    maildir: &'m Maildir,
-    sender: Vec<u8>,
-    recipients: Vec<Vec<u8>>,
-    content: Option<io::Result<Draft>>,
-    octets: u64,
-    /// Whether the next octet begins a line: there a dot was stuffed.
-    fresh: bool,
-}
-
-impl<'m> Mail<'m> {
-    fn new(maildir: &'m Maildir, sender: Vec<u8>) -> Self {
-        Self { maildir, sender, recipients: Vec::new(), content: None, octets: 0, fresh: true }
-    }
-
-    fn add(&mut self, recipient: Vec<u8>) -> &'static str {
-        if self.content.is_some() {
-            return "503 5.5.1 Out of sequence";
-        }
-        if self.recipients.len() >= MOST_RECIPIENTS {
-            return "452 4.5.3 Too many recipients";
-        }
-        self.recipients.push(recipient);
-        "250 2.1.5 OK"
-    }
-
-    /// Opens the file and writes the envelope on top (RFC 5321 4.4), unless that was done.
-    fn begin(&mut self) {
-        if self.content.is_some() {
-            return;
-        }
-        let mut top = [b"Return-Path: ", self.sender.as_slice(), b"\r\n"].concat();
-        for recipient in &self.recipients {
-            top.extend([b"Delivered-To: ", recipient.as_slice(), b"\r\n"].concat());
-        }
-        self.content = Some(self.maildir.begin().and_then(|mut draft| draft.write(&top).map(|()| draft)));
-    }
-
-    /// Writes content of DATA without the dots that were put in (RFC 5321 4.5.2).
-    fn unstuff(&mut self, octets: &[u8]) {
-        for line in octets.split_inclusive(|octet| *octet == b'\n') {
-            let dotted = if self.fresh { line.strip_prefix(b".") } else { None };
-            self.write(dotted.unwrap_or(line));
-            self.fresh = line.ends_with(b"\n");
-        }
-    }
-
-    fn write(&mut self, octets: &[u8]) {
-        self.octets = self.octets.saturating_add(u64::try_from(octets.len()).unwrap_or(u64::MAX));
-        if self.octets > MOST_OCTETS {
-            self.content = Some(Err(io::ErrorKind::FileTooLarge.into()));
-        }
-        if let Some(Ok(draft)) = &mut self.content
-            && let Err(lost) = draft.write(octets)
-        {
-            self.content = Some(Err(lost));
-        }
-    }
-
-    fn keep(self) -> &'static str {
-        let kept = self.content.unwrap_or_else(|| Err(io::ErrorKind::NotFound.into())).and_then(Draft::keep);
-        match kept {
-            Ok(()) => "250 2.0.0 Kept in the folder",
-            Err(lost) if lost.kind() == io::ErrorKind::FileTooLarge => "552 5.3.4 Too large",
-            Err(_) => "451 4.3.0 The folder cannot be written",
-        }
     }
 }
 

@@ -16,6 +16,7 @@ mod check;
 mod deployment;
 mod explain;
 mod files;
+mod kept_mail;
 mod maildir;
 mod maildir_relay;
 mod reasons;

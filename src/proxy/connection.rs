@@ -4,12 +4,14 @@
 //! done at once, from that buffer; nothing borrowed outlives the turn. Back-pressure follows from two rules: the client
 //! is read only while nothing waits to be written to either side, the relay only while nothing waits for the client.
 
+use super::alarm::Alarm;
+use super::farewell::{Farewell, linger};
 use super::listener::{Door, Phase};
 use super::means::Share;
 use super::relay::Link;
 use super::roll::Place;
 use super::wire::{Hearing, Pieces, Read, Wire};
-use crate::event::{LinkFailure, NoService, Side};
+use crate::event::{LinkFailure, Side};
 use crate::session::{Action, Happening, Moment, Output, Session, SessionId, Setting};
 use crate::telemetry::Who;
 use std::cell::RefCell;
@@ -19,7 +21,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::Sleep;
 
 /// The thread's buffer: as much content as a session will look at in one call.
 const BUFFER: usize = 64 * 1024;
@@ -27,14 +28,6 @@ const BUFFER: usize = 64 * 1024;
 const ROUNDS: usize = 32;
 /// How long a side may take nothing of what waits for it.
 const STUCK: Duration = Duration::from_mins(5);
-/// How long a client may take for the last words.
-const LAST_WORDS: Duration = Duration::from_secs(10);
-/// How long it is read on afterwards, so that no reset eats them.
-const LINGER: Duration = Duration::from_secs(2);
-/// How many octets are read on behind the last reply: a client that floods gets no two seconds of our time.
-const LINGER_OCTETS: usize = 1024 * 1024;
-/// How soon a deadline that has come and changed nothing comes again.
-const AGAIN: Duration = Duration::from_millis(100);
 
 thread_local! {
     static BENCH: RefCell<Bench> = RefCell::new(Bench::default());
@@ -93,12 +86,8 @@ enum Course {
     Arriving,
     /// The session is on.
     Talking,
-    /// It is over; the client is to have the last words until then.
-    Parting(Moment),
-    /// They are out; the client is read on until then, as long as it sends no more than this.
-    Lingering(Moment, usize),
-    /// The sockets may be closed.
-    Gone,
+    /// It is over.
+    Leaving(Farewell),
 }
 
 impl Connection {
@@ -132,14 +121,12 @@ impl Connection {
         if self.course == Course::Talking {
             self.talk(turn);
         }
-        if let Course::Parting(until) = self.course {
-            self.part(turn, until);
-        }
-        if let Course::Lingering(until, left) = self.course {
-            self.linger(turn, until, left);
-        }
-        if self.course == Course::Gone {
-            return Poll::Ready(());
+        if let Course::Leaving(farewell) = &mut self.course {
+            let gone = farewell.poll(turn.cx, turn.now, &mut self.client, turn.buffer);
+            self.share.settle(self.memory());
+            if gone.is_ready() {
+                return Poll::Ready(());
+            }
         }
         let wanted = self.wanted();
         self.alarm.set(turn.cx, turn.now, wanted, &self.door);
@@ -311,7 +298,7 @@ impl Connection {
                         link.close();
                     }
                 }
-                Action::CloseClient => self.course = Course::Parting(*now + LAST_WORDS),
+                Action::CloseClient => self.course = Course::Leaving(Farewell::new(*now, self.linger)),
                 Action::Learn(offer) => self.door.relay.learn(offer),
                 Action::Tell(event) => {
                     let who = Who { client: self.peer, session: self.id.as_str() };
@@ -346,7 +333,7 @@ impl Connection {
         let stuck = |wire: &Wire| wire.stuck_since().is_some_and(|since| turn.now.since(since) >= STUCK);
         if stuck(&self.client) {
             self.tell(turn, Happening::Ended(Side::Client));
-            self.course = Course::Parting(turn.now);
+            self.course = Course::Leaving(Farewell::at_once(turn.now));
             return true;
         }
         if matches!(&self.way, Way::Open(link) if stuck(&link.wire)) {
@@ -368,12 +355,12 @@ impl Connection {
             Way::None | Way::Opening(_) => None,
         };
         match self.course {
-            Course::Arriving | Course::Gone => None,
+            Course::Arriving => None,
             Course::Talking => {
                 let stuck = self.client.stuck_since().into_iter().chain(relay).map(|since| since + STUCK);
                 self.session.deadline().into_iter().chain(stuck).min()
             }
-            Course::Parting(until) | Course::Lingering(until, _) => Some(until),
+            Course::Leaving(farewell) => Some(farewell.until()),
         }
     }
 
@@ -383,43 +370,6 @@ impl Connection {
             Way::None | Way::Opening(_) => 0,
         };
         self.client.memory() + relay
-    }
-
-    fn part(&mut self, turn: &mut Turn<'_, '_>, until: Moment) {
-        self.client.keep(&[]);
-        self.client.flush(turn.cx, turn.now);
-        self.share.settle(self.memory());
-        let late = turn.now >= until;
-        if self.client.is_pending() && !late {
-            return;
-        }
-        self.course = if late || self.client.hearing() != Hearing::Open {
-            Course::Gone
-        } else {
-            self.client.shut(turn.cx);
-            Course::Lingering(turn.now + self.linger, LINGER_OCTETS)
-        };
-    }
-
-    fn linger(&mut self, turn: &mut Turn<'_, '_>, until: Moment, mut left: usize) {
-        for _ in 0..ROUNDS {
-            if turn.now >= until || left == 0 {
-                self.course = Course::Gone;
-                return;
-            }
-            match self.client.read(turn.cx, turn.buffer) {
-                Read::Octets(octets) => {
-                    left = left.saturating_sub(octets);
-                    self.course = Course::Lingering(until, left);
-                }
-                Read::Nothing => return,
-                Read::End => {
-                    self.course = Course::Gone;
-                    return;
-                }
-            }
-        }
-        turn.cx.waker().wake_by_ref();
     }
 }
 
@@ -438,42 +388,5 @@ impl Future for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.door.desk.leave();
-    }
-}
-
-/// A client that is not let in for want of descriptors does not keep one either.
-fn linger(admission: Result<(), NoService>) -> Duration {
-    if admission == Err(NoService::Descriptors) { Duration::ZERO } else { LINGER }
-}
-
-/// One timer for all that a connection waits for. It is set anew only when something is due earlier; when it rings too
-/// early, that is found out then.
-#[derive(Debug, Default)]
-struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
-    at: Option<Moment>,
-}
-
-impl Alarm {
-    /// Whether it rings; it is silent then until it is set again.
-    fn rings(&mut self, now: Moment) -> bool {
-        self.at.take_if(|at| *at <= now).is_some()
-    }
-
-    fn set(&mut self, cx: &mut Context<'_>, now: Moment, wanted: Option<Moment>, door: &Door) {
-        let Some(wanted) = wanted else { return };
-        if self.at.is_some_and(|at| at > now && at <= wanted) {
-            return;
-        }
-        let wanted = wanted.max(now + AGAIN);
-        let deadline = door.means.instant(wanted);
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if sleep.deadline() != deadline {
-            sleep.as_mut().reset(deadline);
-        }
-        self.at = Some(wanted);
-        if sleep.as_mut().poll(cx).is_ready() {
-            cx.waker().wake_by_ref();
-        }
     }
 }

@@ -9,6 +9,7 @@
 //! | `config` | what the deployment file says, compiled |
 //! | `listener` | where connections come in, and who is let in |
 //! | `connection` | a client, its session, its link: the turn |
+//! | `alarm`, `farewell` | when it is due for a turn, and how it ends |
 //! | `wire` | one socket and what waits for it |
 //! | `relay` | addresses, links, what is offered |
 //! | `probe` | asking a relay what it offers |
@@ -16,8 +17,10 @@
 //! | `roll` | who is in |
 //! | `gate` | the whole of it, running |
 
+mod alarm;
 pub mod config;
 mod connection;
+mod farewell;
 mod gate;
 mod listener;
 mod means;

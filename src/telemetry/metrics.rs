@@ -2,11 +2,14 @@
 //! reaches one. Children are looked up once, when a listener is set up, and from then on counting is an addition.
 //! All series begin at 0: otherwise a rate would miss the first event.
 
+use super::labels::{
+    ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
+};
 use crate::event::{Decision, Ending, Event, Fate, Force, LinkChange, LinkFailure, Origin, Outcome};
 use crate::policy::verdict::{Action, Check};
 use crate::smtp::reply::Class;
 use crate::smtp::verb::Verb;
-use crate::smtp::violation::{Kind, Violation};
+use crate::smtp::violation::Violation;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
@@ -59,112 +62,6 @@ struct Families {
     links: IntCounterVec,
     links_active: IntGaugeVec,
     relay_up: IntGaugeVec,
-}
-
-/// What kind of check decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sort {
-    Framing,
-    Grammar,
-    Conduct,
-    RelaySide,
-    Verb,
-    Limit,
-    Clients,
-    Relay,
-    Signature,
-    Rule,
-}
-
-impl Sort {
-    const ALL: [Self; 10] = [
-        Self::Framing,
-        Self::Grammar,
-        Self::Conduct,
-        Self::RelaySide,
-        Self::Verb,
-        Self::Limit,
-        Self::Clients,
-        Self::Relay,
-        Self::Signature,
-        Self::Rule,
-    ];
-
-    const fn of(check: Check) -> Self {
-        match check {
-            Check::Violation(violation) => match violation.facts().kind {
-                Kind::Framing => Self::Framing,
-                Kind::Grammar => Self::Grammar,
-                Kind::Conduct => Self::Conduct,
-                Kind::Relay => Self::RelaySide,
-            },
-            Check::Verb(_) => Self::Verb,
-            Check::Limit(_) => Self::Limit,
-            Check::Clients => Self::Clients,
-            Check::Relay => Self::Relay,
-            Check::Signature(_) => Self::Signature,
-            Check::Rule(_) => Self::Rule,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Framing => "framing",
-            Self::Grammar => "grammar",
-            Self::Conduct => "conduct",
-            Self::RelaySide => "relay_reply",
-            Self::Verb => "verb",
-            Self::Limit => "limit",
-            Self::Clients => "clients",
-            Self::Relay => "relay",
-            Self::Signature => "signature",
-            Self::Rule => "rule",
-        }
-    }
-}
-
-const ACTIONS: [Action; 2] = [Action::Reject, Action::Disconnect];
-const FORCES: [Force; 2] = [Force::Enforced, Force::Observed];
-const FATES: [Fate; 3] = [Fate::Forwarded, Fate::Answered, Fate::Refused];
-const ORIGINS: [Origin; 2] = [Origin::Gate, Origin::Relay];
-const CLASSES: [Class; 4] = [Class::Positive, Class::Intermediate, Class::Transient, Class::Permanent];
-
-const fn of_action(action: Action) -> &'static str {
-    match action {
-        Action::Reject => "reject",
-        Action::Disconnect => "disconnect",
-    }
-}
-
-const fn of_force(force: Force) -> &'static str {
-    match force {
-        Force::Enforced => "enforced",
-        Force::Observed => "observed",
-    }
-}
-
-const fn of_fate(fate: Fate) -> &'static str {
-    match fate {
-        Fate::Forwarded => "forwarded",
-        Fate::Answered => "answered",
-        Fate::Refused => "refused",
-    }
-}
-
-const fn of_origin(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Gate => "gatepost",
-        Origin::Relay => "relay",
-    }
-}
-
-const fn of_class(class: Class) -> &'static str {
-    match class {
-        Class::Positive => "2xx",
-        Class::Intermediate => "3xx",
-        Class::Transient => "4xx",
-        Class::Permanent => "5xx",
-    }
 }
 
 /// Makes a metric and registers it.
