@@ -10,11 +10,11 @@ use super::listener::{Door, Phase};
 use super::means::Share;
 use super::relay::Link;
 use super::roll::Place;
+use super::turn::{self, Turn};
 use super::wire::{Hearing, Pieces, Read, Wire};
 use crate::event::{LinkFailure, Side};
 use crate::session::{Action, Happening, Moment, Output, Session, SessionId, Setting};
 use crate::telemetry::Who;
-use std::cell::RefCell;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -22,36 +22,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// The thread's buffer: as much content as a session will look at in one call.
-const BUFFER: usize = 64 * 1024;
 /// How often in one turn a connection may go round before others have theirs.
 const ROUNDS: usize = 32;
 /// How long a side may take nothing of what waits for it.
 const STUCK: Duration = Duration::from_mins(5);
-
-thread_local! {
-    static BENCH: RefCell<Bench> = RefCell::new(Bench::default());
-}
-
-/// What the connections of a thread work with, one after the other.
-struct Bench {
-    buffer: Box<[u8]>,
-    output: Output,
-}
-
-impl Default for Bench {
-    fn default() -> Self {
-        Self { buffer: vec![0; BUFFER].into(), output: Output::default() }
-    }
-}
-
-/// One turn.
-struct Turn<'t, 'c> {
-    cx: &'t mut Context<'c>,
-    now: Moment,
-    buffer: &'t mut [u8],
-    output: &'t mut Output,
-}
 
 /// A connection; as a future it lasts as long as that.
 pub(super) struct Connection {
@@ -181,6 +155,7 @@ impl Connection {
         let happening = match opened {
             Ok(link) => {
                 self.way = Way::Open(Box::new(link));
+                turn.speaks(Side::Relay);
                 Happening::LinkOpened
             }
             Err(why) => {
@@ -195,11 +170,15 @@ impl Connection {
     fn hear_relay(&mut self, turn: &mut Turn<'_, '_>) -> bool {
         let room = self.session.room(Side::Relay).min(turn.buffer.len());
         let Way::Open(link) = &mut self.way else { return false };
-        let Some(buffer) = turn.buffer.get_mut(..room).filter(|_| !self.client.is_pending()) else {
+        if self.client.is_pending() || turn.is_silent(Side::Relay) {
             return false;
-        };
+        }
+        let Some(buffer) = turn.buffer.get_mut(..room) else { return false };
         match link.wire.read(turn.cx, buffer) {
-            Read::Nothing => false,
+            Read::Nothing => {
+                turn.fell_silent(Side::Relay);
+                false
+            }
             Read::Octets(length) => {
                 self.show(turn, Side::Relay, length);
                 true
@@ -217,9 +196,15 @@ impl Connection {
         if self.course != Course::Talking || room <= self.client.kept.len() || self.is_pending() {
             return false;
         }
+        if turn.is_silent(Side::Client) {
+            return false;
+        }
         let Some(buffer) = turn.buffer.get_mut(..room) else { return false };
         match self.client.read(turn.cx, buffer) {
-            Read::Nothing => false,
+            Read::Nothing => {
+                turn.fell_silent(Side::Client);
+                false
+            }
             Read::Octets(length) => {
                 self.show(turn, Side::Client, length);
                 true
@@ -272,7 +257,7 @@ impl Connection {
 
     /// Does what the session says; the first `length` octets of the buffer are what it was shown.
     fn carry_out(&mut self, turn: &mut Turn<'_, '_>, length: usize) {
-        let Turn { cx, now, buffer, output } = turn;
+        let Turn { cx, now, buffer, output, .. } = turn;
         let input = buffer.get(..length).unwrap_or_default();
         let (actions, scratch) = output.parts();
         // The two sides are independent of each other; what is for one leaves in one write.
@@ -378,10 +363,7 @@ impl Future for Connection {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        BENCH.with_borrow_mut(|Bench { buffer, output }| {
-            let now = this.door.means.now();
-            this.turn(&mut Turn { cx, now, buffer, output })
-        })
+        turn::take(cx, this.door.means.now(), |turn| this.turn(turn))
     }
 }
 

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `config` | what the deployment file says, compiled |
 //! | `listener` | where connections come in, and who is let in |
-//! | `connection` | a client, its session, its link: the turn |
+//! | `connection` | a client, its session, its link |
+//! | `turn` | what a connection works with when it is its turn |
 //! | `alarm`, `farewell` | when it is due for a turn, and how it ends |
 //! | `wire` | one socket and what waits for it |
 //! | `relay` | addresses, links, what is offered |
@@ -27,6 +28,7 @@ mod means;
 mod probe;
 mod relay;
 mod roll;
+mod turn;
 mod wire;
 
 pub use config::Deployment;
