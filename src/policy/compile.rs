@@ -100,11 +100,15 @@ impl Compiler<'_> {
         })
     }
 
-    fn verbs(&self) -> HashMap<Verb, VerbRule> {
-        let entries = self.file.verbs.iter();
-        entries
-            .filter_map(|entry| Some((agreement::verb(entry, self.findings)?, self.verb_rule(entry)?)))
-            .collect()
+    fn verbs(&self) -> Vec<Option<VerbRule>> {
+        let mut rules = vec![None; Verb::COUNT];
+        for entry in &self.file.verbs {
+            let place = agreement::verb(entry, self.findings).and_then(|verb| rules.get_mut(verb.index()));
+            if let Some(place) = place {
+                *place = self.verb_rule(entry);
+            }
+        }
+        rules
     }
 
     fn verb_rule(&self, entry: &VerbEntry) -> Option<VerbRule> {

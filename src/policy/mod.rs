@@ -63,7 +63,8 @@ pub enum Mode {
 pub struct Policy {
     profile: String,
     mode: Mode,
-    verbs: HashMap<Verb, VerbRule>,
+    /// By the place of the verb in its table.
+    verbs: Vec<Option<VerbRule>>,
     parameters: HashSet<Keyword>,
     offer: Extensions,
     banner: Banner,
@@ -164,7 +165,7 @@ impl Policy {
 
     /// None: absent, so refused. (In monitor mode the session forwards it all the same if it can parse it.)
     pub fn verb(&self, verb: Verb) -> Option<&VerbRule> {
-        self.verbs.get(&verb)
+        self.verbs.get(verb.index())?.as_ref()
     }
 
     /// `[extensions] offer`

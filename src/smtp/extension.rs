@@ -199,7 +199,12 @@ impl Extensions {
 
     /// In table order.
     pub fn iter(self) -> impl Iterator<Item = Extension> {
-        Extension::ALL.iter().copied().filter(move |extension| self.contains(*extension))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let place = usize::try_from(left.trailing_zeros()).ok()?;
+            left &= left.wrapping_sub(1);
+            Extension::ALL.get(place).copied()
+        })
     }
 
     /// Octets that they add to the limit of a line with this verb (RFC 5321 4.5.3.1.4).

@@ -66,6 +66,11 @@ impl Code {
     /// 554: no service.
     pub const NO_SERVICE: Code = Code(554);
 
+    /// Its three digits.
+    fn digits(self) -> [u8; 3] {
+        [100, 10, 1].map(|unit| u8::try_from(self.0 / unit % 10).map_or(b'?', |digit| b'0' + digit))
+    }
+
     /// The number.
     pub const fn get(self) -> u16 {
         self.0
@@ -213,10 +218,10 @@ impl<'a> Heard<'a> {
 
 /// Writes one line of a reply.
 fn write_line(code: Code, last: bool, enhanced: Option<Enhanced>, text: &[u8], out: &mut Vec<u8>) {
-    let separator = if last { ' ' } else { '-' };
-    // Writing to a vector cannot fail.
-    _ = write!(out, "{code}{separator}");
+    let [hundreds, tens, units] = code.digits();
+    out.extend_from_slice(&[hundreds, tens, units, if last { b' ' } else { b'-' }]);
     if let Some(enhanced) = enhanced {
+        // Writing to a vector cannot fail.
         _ = write!(out, "{enhanced} ");
     }
     write_text(text.trim_ascii_end(), out);
