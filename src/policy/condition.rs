@@ -39,7 +39,7 @@ pub struct Scene<'a> {
     /// Recipients accepted so far in this transaction.
     pub rcpt_count: u32,
     /// Parameters of the command judged now.
-    pub parameters: Option<&'a Parameters<'a>>,
+    pub parameters: Option<Parameters<'a>>,
     /// The command judged now.
     pub command: Option<CommandScene<'a>>,
     /// Content octets, at MESSAGE.

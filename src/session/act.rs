@@ -36,7 +36,7 @@ enum Need {
 
 /// Whether a command uses what the relay does not offer (any more). SIZE is understood here, and need not go on.
 fn uses_more(command: &Command<'_>, offered: Extensions) -> bool {
-    let gone = |parameter: &Parameter<'_>| {
+    let gone = |parameter: Parameter<'_>| {
         parameter.needs().is_none_or(|needed| needed != Extension::Size && !offered.contains(needed))
     };
     let locked = command.verb.facts().unlocked_by.is_some_and(|extension| !offered.contains(extension));
@@ -161,7 +161,7 @@ impl Session {
     /// The hello for a link: the client's, or the gate's for a client that has said none.
     fn own_hello(&self) -> Box<[u8]> {
         match self.phase.hello() {
-            Some(hello) => link::spoken(hello.verb(), hello.name()),
+            Some(hello) => link::spoken(hello.verb, hello.name()),
             None => link::spoken(Verb::Ehlo, self.setting.station.name.as_bytes()),
         }
     }
@@ -243,7 +243,7 @@ impl Session {
     /// A hello is accepted: everything before it is forgotten (RFC 5321 4.1.4).
     pub(super) fn introduce(&mut self, hello: Hello, out: &mut Output) {
         let (name, offer) = (&self.setting.station.name, self.offer());
-        let (announced, verb) = (hello.announced, hello.verb());
+        let (announced, verb) = (hello.announced, hello.verb);
         self.exchange.reply(
             None,
             |octets| match verb {
@@ -278,14 +278,14 @@ impl Session {
             self.setting.station.connect == Connect::Recipient && !matches!(self.link, Link::Open { .. });
         if late {
             let transaction = Transaction::new(command, declared, Standing::Here, held);
-            self.phase.turn(Stage::Mail(transaction));
+            self.phase.turn(Stage::Mail(Box::new(transaction)));
             self.answer(&replies::SENDER_OK, out);
             return Turn::Taken(Fate::Answered);
         }
         let turn = self.forward(now, command, cleared, out);
         if turn == Turn::Taken(Fate::Forwarded) {
             let transaction = Transaction::new(command, declared, Standing::There, held);
-            self.phase.turn(Stage::Mail(transaction));
+            self.phase.turn(Stage::Mail(Box::new(transaction)));
         }
         turn
     }
@@ -333,7 +333,6 @@ impl Session {
         if !changed && let Ok(cleared) = Cleared::judged(&mail, Verdict::Forward) {
             exchange.forward(now, &cleared, goes_on(offered), Asked::LateMail, out);
         }
-        drop(mail);
         if changed {
             return Some(self.offer_changed(Verb::Rcpt, out));
         }

@@ -9,10 +9,9 @@ use super::phase::{Phase, Stage};
 use super::{Output, Session};
 use crate::event::{Event, Excerpt, Outcome, Transfer};
 use crate::policy::Weight;
-use crate::policy::condition::{MailScene, Point};
+use crate::policy::condition::Point;
 use crate::policy::limits::Limit;
 use crate::policy::verdict::{Action, Check, Refusal};
-use crate::smtp::command::{self, Argument};
 use crate::smtp::parameter::Body;
 use crate::smtp::reply::{Class, Code, Heard, Reply};
 use crate::smtp::violation::{Response, Violation};
@@ -121,12 +120,8 @@ impl Session {
         let Some(content) = self.phase.content().filter(|content| content.fault.is_none()) else {
             return (first, observed);
         };
-        let mail = self.phase.transaction().map(super::transaction::Transaction::command);
         let mut scene = self.bare_scene(now);
         scene.message_octets = Some(content.seen().octets);
-        if let Some(Ok(Argument::Mail { path, parameters })) = mail.as_ref().map(|mail| &mail.argument) {
-            scene.mail = Some(MailScene { path: *path, size: command::declared(parameters).size });
-        }
         for (found, response) in self.content_findings(content) {
             match (response, self.setting.policy.weigh(found.check, &scene)) {
                 (_, Weight::Nothing) | (Response::Tolerate, _) => {}
@@ -228,7 +223,7 @@ impl Session {
         let Some(transaction) = self.phase.transaction() else { return };
         out.tell(Event::Message(Box::new(Transfer {
             outcome,
-            sender: Excerpt::of(&transaction.sender()),
+            sender: Excerpt::of(transaction.sender()),
             recipients: transaction.accepted,
             octets: self.phase.content().map_or(0, |content| content.seen().octets),
             code,

@@ -5,6 +5,7 @@ use super::clock::Moment;
 use super::hello::Hello;
 use super::offer::{Announced, Offer};
 use super::phase::Place;
+use super::transaction::Transaction;
 use super::{Session, link::Link, replies};
 use crate::policy::condition::{CommandScene, HelloScene, MailScene, Point, Scene};
 use crate::policy::limits::Limit;
@@ -66,8 +67,7 @@ struct Judge<'s> {
 impl Session {
     /// Judges one command. Nothing is counted or told here: a command may be judged again when it had to wait.
     pub(super) fn judge(&self, now: Moment, spoken: Spoken<'_>, place: Place) -> Judgement {
-        let mail = self.phase.transaction().map(super::transaction::Transaction::command);
-        let scene = self.scene(now, spoken, mail.as_ref());
+        let scene = self.scene(now, spoken);
         let mut judge = Judge { session: self, scene, observed: Vec::new() };
         let (verdict, held) = match judge.decide(spoken, place) {
             Ok(held) => (Verdict::Forward, held),
@@ -81,8 +81,8 @@ impl Session {
         Scene {
             client: self.setting.client,
             listener: &self.setting.station.listener,
-            hello: self.phase.hello().and_then(Hello::scene),
-            mail: None,
+            hello: self.phase.hello().map(Hello::scene),
+            mail: self.phase.transaction().map(Transaction::scene),
             rcpt: None,
             rcpt_count: self.phase.transaction().map_or(0, |mail| mail.accepted),
             parameters: None,
@@ -94,24 +94,23 @@ impl Session {
         }
     }
 
-    fn scene<'s>(&'s self, now: Moment, spoken: Spoken<'s>, mail: Option<&'s Command<'s>>) -> Scene<'s> {
+    fn scene<'s>(&'s self, now: Moment, spoken: Spoken<'s>) -> Scene<'s> {
         let mut scene = self.bare_scene(now);
         let command = spoken.command;
         let argument = spoken.line.get(command.spoken.len()..).unwrap_or_default().trim_ascii_start();
         scene.command = Some(CommandScene { verb: command.verb, length: spoken.length, argument });
-        for known in mail.into_iter().chain([command]) {
-            match &known.argument {
-                Ok(Argument::Hello(name)) => scene.hello = Some(HelloScene { verb: known.verb, name: *name }),
-                Ok(Argument::Mail { path, parameters }) => {
-                    scene.mail = Some(MailScene { path: *path, size: command::declared(parameters).size });
-                    scene.parameters = Some(parameters);
-                }
-                Ok(Argument::Rcpt { path, parameters }) => {
-                    scene.rcpt = Some(*path);
-                    scene.parameters = Some(parameters);
-                }
-                _ => {}
+        scene.parameters = self.phase.transaction().map(Transaction::parameters);
+        match &command.argument {
+            Ok(Argument::Hello(name)) => scene.hello = Some(HelloScene { verb: command.verb, name: *name }),
+            Ok(Argument::Mail { path, parameters }) => {
+                scene.mail = Some(MailScene { path: *path, size: command::declared(parameters).size });
+                scene.parameters = Some(*parameters);
             }
+            Ok(Argument::Rcpt { path, parameters }) => {
+                scene.rcpt = Some(*path);
+                scene.parameters = Some(*parameters);
+            }
+            _ => {}
         }
         scene
     }
@@ -198,16 +197,14 @@ impl Judge<'_> {
         if rule.is_some_and(|rule| rule.reply.is_some()) {
             return Ok(());
         }
-        let words = Reply::to_violation(Violation::VerbNotPermitted);
-        let refused = refusal(Check::Verb(verb), Action::Reject, words);
-        if !CARRIED.contains(&verb) {
-            return Err(refused);
-        }
         let locked = verb.facts().unlocked_by.is_some_and(|extension| !offered.contains(extension));
-        if locked {
-            return Err(refused);
+        let refused =
+            || refusal(Check::Verb(verb), Action::Reject, Reply::to_violation(Violation::VerbNotPermitted));
+        match rule {
+            _ if locked || !CARRIED.contains(&verb) => Err(refused()),
+            None => self.find(refused()),
+            Some(_) => Ok(()),
         }
-        if rule.is_none() { self.find(refused) } else { Ok(()) }
     }
 
     fn length(&mut self, spoken: Spoken<'_>, offered: Extensions) -> Result<(), Refusal> {

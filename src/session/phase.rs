@@ -31,11 +31,11 @@ pub(super) enum Stage {
     /// None.
     Idle,
     /// MAIL.
-    Mail(Transaction),
+    Mail(Box<Transaction>),
     /// 354 was said: what comes is mail data, until its end was answered.
-    Data(Transaction, Box<Content>),
+    Data(Box<Transaction>, Box<Content>),
     /// A BDAT came: what comes is chunks and commands, until the last chunk was answered.
-    Chunks(Transaction, Box<Content>),
+    Chunks(Box<Transaction>, Box<Content>),
     /// A chunk was refused: only RSET leads out (RFC 3030 2).
     Spoiled,
 }

@@ -194,11 +194,11 @@ impl Session {
         if heard.code.class() != Class::Positive {
             return Self::pass(heard, out);
         }
-        let offer = Arc::new(match hello.verb() {
+        let offer = Arc::new(match hello.verb {
             Verb::Helo => Offer::of_helo(now),
             _ => Offer::of_ehlo(heard, now),
         });
-        let spoken = super::link::spoken(hello.verb(), hello.name());
+        let spoken = super::link::spoken(hello.verb, hello.name());
         self.learn(&offer, &spoken, out);
         self.link = Link::Open { offer, hello: spoken };
         self.abandon(out);

@@ -1,15 +1,23 @@
 //! A mail transaction: from MAIL to the reply that ends it.
 
 use super::exchange::Words;
+use crate::policy::condition::MailScene;
 use crate::policy::verdict::Refusal;
 use crate::smtp::command::{self, Argument, Command, Declared};
-use crate::smtp::path::ReversePath;
+use crate::smtp::parameter::Parameters;
+use crate::smtp::path::{HostKind, Mailbox, ReversePath};
+use crate::smtp::verb::Verb;
+
+/// What stands before a reverse-path in a canonical line.
+const BEFORE_PATH: &[u8] = b"MAIL FROM:<";
 
 /// A MAIL that was accepted, here or by the relay, or is in flight.
 #[derive(Debug)]
 pub(crate) struct Transaction {
-    /// Its canonical line without CRLF, understood again when asked.
+    /// Its canonical line without CRLF.
     line: Box<[u8]>,
+    /// Where its reverse-path stands; none: it is the null one.
+    sender: Option<Sender>,
     pub(crate) declared: Declared,
     /// Where it stands at the relay.
     pub(crate) standing: Standing,
@@ -19,6 +27,16 @@ pub(crate) struct Transaction {
     pub(crate) accepted: u32,
     /// An opinion that waits for the first recipient.
     pub(crate) held: Option<Box<Refusal>>,
+}
+
+/// The mailbox of a reverse-path in its line.
+#[derive(Clone, Copy, Debug)]
+struct Sender {
+    /// Where the `@` stands before its host.
+    at: usize,
+    /// Where its host ends.
+    end: usize,
+    host: HostKind,
 }
 
 /// Where a mail transaction stands at the relay.
@@ -44,21 +62,71 @@ impl Transaction {
         // A command with a fault does not come here; its line would be empty and refused as such.
         let _ = command.encode(|_| true, &mut line);
         line.truncate(line.len().saturating_sub(2));
-        Self { line: line.into(), declared, standing, asked: 0, accepted: 0, held: held.map(Box::new) }
+        let sender = match &command.argument {
+            Ok(Argument::Mail { path: ReversePath::Mailbox(mailbox), .. }) => {
+                let at = BEFORE_PATH.len().saturating_add(mailbox.local.len());
+                let end = at.saturating_add(1).saturating_add(mailbox.host.octets().len());
+                Some(Sender { at, end, host: HostKind::of(&mailbox.host) })
+            }
+            _ => None,
+        };
+        let held = held.map(Box::new);
+        Self { line: line.into(), sender, declared, standing, asked: 0, accepted: 0, held }
     }
 
-    /// The MAIL command.
+    /// The MAIL command, understood again.
     pub(crate) fn command(&self) -> Command<'_> {
         command::parse(&self.line)
     }
 
+    /// For rules.
+    pub(crate) fn scene(&self) -> MailScene<'_> {
+        MailScene { path: self.path(), size: self.declared.size }
+    }
+
+    /// Its parameters.
+    pub(crate) fn parameters(&self) -> Parameters<'_> {
+        let end = self.sender.map_or(BEFORE_PATH.len(), |sender| sender.end);
+        let text = self.line.get(end.saturating_add(1)..).unwrap_or_default();
+        Parameters::of_sound(Verb::Mail, text)
+    }
+
+    fn path(&self) -> ReversePath<'_> {
+        let Some(Sender { at, end, host }) = self.sender else { return ReversePath::Null };
+        let part = |range: std::ops::Range<usize>| self.line.get(range).unwrap_or_default();
+        let (local, name) = (part(BEFORE_PATH.len()..at), part(at.saturating_add(1)..end));
+        ReversePath::Mailbox(Mailbox { local, host: host.host(name) })
+    }
+
     /// The reverse-path for logs.
-    pub(crate) fn sender(&self) -> Vec<u8> {
-        match self.command().argument {
-            Ok(Argument::Mail { path: ReversePath::Mailbox(mailbox), .. }) => {
-                [mailbox.local, b"@", mailbox.host.octets()].concat()
-            }
-            _ => b"<>".to_vec(),
+    pub(crate) fn sender(&self) -> &[u8] {
+        match self.sender {
+            Some(sender) => self.line.get(BEFORE_PATH.len()..sender.end).unwrap_or_default(),
+            None => b"<>",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_what_was_understood() {
+        for line in [
+            "MAIL FROM:<>",
+            "MAIL FROM:<> SIZE=10 BODY=8BITMIME",
+            "MAIL FROM:<a@example.org>",
+            "MAIL from: \"a@b\"@[192.0.2.1]  size=99",
+            "MAIL FROM:<@x.org:a@[IPv6:2001:db8::1]> ENVID=a+40b RET=HDRS",
+            "MAIL FROM:<a@[x-tag:content]>",
+        ] {
+            let command = command::parse(line.as_bytes());
+            let Ok(Argument::Mail { path, parameters }) = &command.argument else { panic!("{line}") };
+            let kept = Transaction::new(&command, Declared::default(), Standing::Here, None);
+            assert_eq!(kept.path(), *path, "{line}");
+            assert_eq!(kept.parameters(), *parameters, "{line}");
+            assert_eq!(kept.command().argument, command.argument, "{line}");
         }
     }
 }

@@ -174,7 +174,7 @@ pub struct Declared {
 /// Reads SIZE, BODY and SMTPUTF8.
 pub fn declared(parameters: &Parameters<'_>) -> Declared {
     let mut declared = Declared::default();
-    for parameter in parameters {
+    for parameter in parameters.iter() {
         match (parameter.keyword, parameter.value) {
             (Some(Keyword::Size), Some(value)) => declared.size = argument::number(value),
             (Some(Keyword::Body), Some(value)) => declared.body = Body::from_value(value).unwrap_or_default(),

@@ -7,11 +7,13 @@ use super::path::Parsed;
 use super::table::table;
 use super::verb::Verb;
 use super::violation::{Violation, Violations};
+use arrayvec::ArrayVec;
 use nom::Parser;
 use nom::bytes::complete::{take_while, take_while1};
 use nom::character::complete::{char, satisfy};
 use nom::combinator::{opt, recognize};
 use nom::sequence::preceded;
+use std::fmt;
 use value::Fit;
 pub(super) use value::number;
 pub use value::xtext;
@@ -115,7 +117,12 @@ impl PartialEq for Parameter<'_> {
 
 impl Eq for Parameter<'_> {}
 
-impl Parameter<'_> {
+impl<'a> Parameter<'a> {
+    fn of(verb: Verb, name: &'a [u8], value: Option<&'a [u8]>) -> Self {
+        let keyword = Keyword::from_wire(name).filter(|keyword| keyword.verb() == verb);
+        Self { keyword, name, value }
+    }
+
     /// The extension that must have been offered for it: none for an unknown keyword.
     pub fn needs(&self) -> Option<Extension> {
         match (self.keyword?, self.value) {
@@ -153,8 +160,45 @@ impl Parameter<'_> {
 /// The most parameters of one command: more than are defined for any.
 pub const PARAMETERS: usize = 16;
 
-/// The parameters of one command, in the order in which they were written.
-pub type Parameters<'a> = arrayvec::ArrayVec<Parameter<'a>, PARAMETERS>;
+/// The parameters of one command, in the order in which they were written. They were checked once, and are read off
+/// the line again wherever somebody asks: most commands have none, and no command carries a list about.
+#[derive(Clone, Copy)]
+pub struct Parameters<'a> {
+    verb: Verb,
+    /// What stands behind the path; sound.
+    text: &'a [u8],
+}
+
+impl<'a> Parameters<'a> {
+    /// Those of a line that was found sound before.
+    pub(crate) fn of_sound(verb: Verb, text: &'a [u8]) -> Self {
+        Self { verb, text }
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = Parameter<'a>> + use<'a> {
+        let verb = self.verb;
+        let words = self.text.split(|octet| matches!(octet, b' ' | b'\t')).filter(|word| !word.is_empty());
+        words.map(move |word| match memchr::memchr(b'=', word).and_then(|at| word.split_at_checked(at)) {
+            Some((name, value)) => Parameter::of(verb, name, value.get(1..)),
+            None => Parameter::of(verb, word, None),
+        })
+    }
+}
+
+impl PartialEq for Parameters<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Parameters<'_> {}
+
+impl fmt::Debug for Parameters<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
 
 /// What BODY said (RFC 6152 2, RFC 3030 3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -184,10 +228,17 @@ impl Body {
 /// `*(SP esmtp-param)` up to the end of the line.
 pub(super) fn parameters<'a>(
     verb: Verb,
-    mut input: &'a [u8],
+    text: &'a [u8],
     sloppy: &mut Violations,
 ) -> Result<Parameters<'a>, Violation> {
-    let mut parameters = Parameters::new();
+    if !text.is_empty() {
+        check(verb, text, sloppy)?;
+    }
+    Ok(Parameters::of_sound(verb, text))
+}
+
+fn check(verb: Verb, mut input: &[u8], sloppy: &mut Violations) -> Result<(), Violation> {
+    let mut parameters = ArrayVec::<Parameter<'_>, PARAMETERS>::new();
     while !input.is_empty() {
         let (rest, (blanks, parameter)) = (blanks, esmtp_param(verb)).parse(input).map_err(syntax)?;
         if blanks != b" " {
@@ -208,7 +259,7 @@ pub(super) fn parameters<'a>(
         parameters.try_push(parameter).map_err(|_| Violation::TooManyParameters)?;
         input = rest;
     }
-    Ok(parameters)
+    Ok(())
 }
 
 fn syntax(_: nom::Err<Violation>) -> Violation {
@@ -222,10 +273,8 @@ pub(super) fn blanks(input: &[u8]) -> Parsed<'_, &[u8]> {
 
 /// `esmtp-param = esmtp-keyword ["=" esmtp-value]`
 fn esmtp_param<'a>(verb: Verb) -> impl Parser<&'a [u8], Output = Parameter<'a>, Error = Violation> {
-    (esmtp_keyword, opt(preceded(char('='), esmtp_value))).map(move |(name, value)| {
-        let keyword = Keyword::from_wire(name).filter(|keyword| keyword.verb() == verb);
-        Parameter { keyword, name, value }
-    })
+    (esmtp_keyword, opt(preceded(char('='), esmtp_value)))
+        .map(move |(name, value)| Parameter::of(verb, name, value))
 }
 
 /// `esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")`
@@ -262,7 +311,9 @@ mod tests {
 
     #[test]
     fn a_parameter_of_another_verb_is_unknown() {
-        let read = |verb| parameters(verb, b" SIZE=1", &mut Violations::default()).unwrap()[0].keyword;
+        let read = |verb| {
+            parameters(verb, b" SIZE=1", &mut Violations::default()).unwrap().iter().next().unwrap().keyword
+        };
         assert_eq!(read(Verb::Mail), Some(Keyword::Size));
         assert_eq!(read(Verb::Rcpt), None);
     }
@@ -271,7 +322,7 @@ mod tests {
     fn the_seventeenth_parameter_is_one_too_many() {
         let line = |count: usize| (0..count).fold(String::new(), |line, n| format!("{line} X{n}"));
         let read = |line: String| {
-            parameters(Verb::Mail, line.as_bytes(), &mut Violations::default()).map(|p| p.len())
+            parameters(Verb::Mail, line.as_bytes(), &mut Violations::default()).map(|p| p.iter().count())
         };
         assert_eq!(read(line(16)), Ok(16));
         assert_eq!(read(line(17)), Err(Violation::TooManyParameters));

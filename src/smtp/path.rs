@@ -130,6 +130,33 @@ impl<'a> Host<'a> {
     }
 }
 
+/// What a host was understood as. With its octets, which somebody keeps, that makes the host again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostKind {
+    Domain,
+    Address(IpAddr),
+    General,
+}
+
+impl HostKind {
+    pub(crate) fn of(host: &Host<'_>) -> Self {
+        match host {
+            Host::Domain(_) => Self::Domain,
+            Host::Address(address, _) => Self::Address(*address),
+            Host::General(_) => Self::General,
+        }
+    }
+
+    /// The host, as its octets were understood.
+    pub(crate) fn host(self, octets: &[u8]) -> Host<'_> {
+        match self {
+            Self::Domain => Host::Domain(octets),
+            Self::Address(address) => Host::Address(address, octets),
+            Self::General => Host::General(octets),
+        }
+    }
+}
+
 impl ReversePath<'_> {
     /// Writes it with its angle brackets.
     pub fn encode(&self, out: &mut Vec<u8>) {
@@ -259,7 +286,9 @@ fn literal<'a>(octets: &'a [u8], content: &[u8]) -> Option<Host<'a>> {
 
 /// `atext` of RFC 5322 3.2.3, and RFC 6531 3.3.
 pub(super) fn is_atext(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || octet >= 0x80 || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
+    octet.is_ascii_alphanumeric()
+        || matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/')
+        || matches!(octet, b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~' | 0x80..)
 }
 
 fn is_atext_or_dot(octet: u8) -> bool {

@@ -54,11 +54,11 @@ fn judging<'a>(mut scene: Scene<'a>, line: &'a str, command: &'a Command<'a>) ->
         Argument::Hello(name) => scene.hello = Some(HelloScene { verb: command.verb, name: *name }),
         Argument::Mail { path, parameters } => {
             scene.mail = Some(MailScene { path: *path, size: declared(parameters).size });
-            scene.parameters = Some(parameters);
+            scene.parameters = Some(*parameters);
         }
         Argument::Rcpt { path, parameters } => {
             scene.rcpt = Some(*path);
-            scene.parameters = Some(parameters);
+            scene.parameters = Some(*parameters);
         }
         _ => {}
     }
