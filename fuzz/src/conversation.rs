@@ -149,7 +149,7 @@ impl World {
         let mut world = Self {
             session: Session::new(setup.scene.setting(Arc::clone(&setup.policy))),
             out: Output::default(),
-            now: Moment(Duration::from_secs(1)),
+            now: Moment::after_start(Duration::from_secs(1)),
             link: Link::Closed,
             polite: setup.polite,
             cut,

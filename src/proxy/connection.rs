@@ -13,10 +13,9 @@ use super::roll::Place;
 use super::turn::{self, Turn};
 use super::wire::{Hearing, Pieces, Read, Wire};
 use crate::event::{LinkFailure, Side};
-use crate::session::{Action, Happening, Moment, Output, Session, SessionId, Setting};
+use crate::session::{Action, Happening, Moment, Output, Session, Setting};
 use crate::telemetry::Who;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -30,15 +29,11 @@ const STUCK: Duration = Duration::from_mins(5);
 /// A connection; as a future it lasts as long as that.
 pub(super) struct Connection {
     door: Arc<Door>,
-    peer: SocketAddr,
-    id: SessionId,
     session: Session,
     client: Wire,
     way: Way,
     course: Course,
     alarm: Alarm,
-    /// How long the client is read on after the last words.
-    linger: Duration,
     share: Share,
     /// What the session was told of the process going away.
     phase: Phase,
@@ -54,26 +49,23 @@ enum Way {
 }
 
 /// How far a connection has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Course {
     /// Nothing was said yet.
     Arriving,
     /// The session is on.
     Talking,
     /// It is over.
-    Leaving(Farewell),
+    Leaving(Box<Farewell>),
 }
 
 impl Connection {
     pub(super) fn new(door: Arc<Door>, client: Wire, place: Place, setting: Setting) -> Self {
         Self {
-            peer: setting.client,
-            id: setting.id,
             client,
             way: Way::None,
             course: Course::Arriving,
             alarm: Alarm::default(),
-            linger: linger(setting.admission),
             share: Share::new(Arc::clone(&door.means)),
             phase: Phase::Open,
             session: Session::new(setting),
@@ -193,7 +185,7 @@ impl Connection {
 
     fn hear_client(&mut self, turn: &mut Turn<'_, '_>) -> bool {
         let room = self.session.room(Side::Client).min(turn.buffer.len());
-        if self.course != Course::Talking || room <= self.client.kept.len() || self.is_pending() {
+        if self.course != Course::Talking || room <= self.client.kept().len() || self.is_pending() {
             return false;
         }
         if turn.is_silent(Side::Client) {
@@ -215,12 +207,12 @@ impl Connection {
 
     /// Shows again what was not taken.
     fn show_kept(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let length = self.client.kept.len();
+        let length = self.client.kept().len();
         if length == 0 || self.course != Course::Talking || self.is_pending() {
             return false;
         }
         let Some(front) = turn.buffer.get_mut(..length) else { return false };
-        front.copy_from_slice(&self.client.kept);
+        front.copy_from_slice(self.client.kept());
         self.show(turn, Side::Client, length)
     }
 
@@ -283,11 +275,14 @@ impl Connection {
                         link.close();
                     }
                 }
-                Action::CloseClient => self.course = Course::Leaving(Farewell::new(*now, self.linger)),
+                Action::CloseClient => {
+                    let farewell = Farewell::new(*now, linger(self.session.admission()));
+                    self.course = Course::Leaving(Box::new(farewell));
+                }
                 Action::Learn(offer) => self.door.relay.learn(offer),
                 Action::Tell(event) => {
-                    let who = Who { client: self.peer, session: self.id.as_str() };
-                    self.door.desk.tell(who, &event);
+                    let (client, id) = self.session.who();
+                    self.door.desk.tell(Who { client, session: id.as_str() }, &event);
                 }
             }
         }
@@ -318,7 +313,7 @@ impl Connection {
         let stuck = |wire: &Wire| wire.stuck_since().is_some_and(|since| turn.now.since(since) >= STUCK);
         if stuck(&self.client) {
             self.tell(turn, Happening::Ended(Side::Client));
-            self.course = Course::Leaving(Farewell::at_once(turn.now));
+            self.course = Course::Leaving(Box::new(Farewell::at_once(turn.now)));
             return true;
         }
         if matches!(&self.way, Way::Open(link) if stuck(&link.wire)) {
@@ -339,7 +334,7 @@ impl Connection {
             Way::Open(link) => link.wire.stuck_since(),
             Way::None | Way::Opening(_) => None,
         };
-        match self.course {
+        match &self.course {
             Course::Arriving => None,
             Course::Talking => {
                 let stuck = self.client.stuck_since().into_iter().chain(relay).map(|since| since + STUCK);

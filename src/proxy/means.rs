@@ -41,14 +41,14 @@ impl Means {
 
     /// The time, as sessions count it.
     pub(super) fn now(&self) -> Moment {
-        Moment(instant().duration_since(self.start))
+        Moment::after_start(instant().duration_since(self.start))
     }
 
     /// The instant of a moment, for the runtime's timers.
     pub(super) fn instant(&self, at: Moment) -> tokio::time::Instant {
         // A moment too far away to be an instant never comes.
         let far = std::time::Duration::from_hours(24 * 3650);
-        (self.start + at.0.min(far)).into()
+        (self.start + at.since_start().min(far)).into()
     }
 
     /// A name for a session: ordered by the second, and within one no name comes twice before 2^18 others.

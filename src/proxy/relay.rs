@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn one_a_second_is_sent_to_try_a_relay_that_is_down() {
         let relay = relay(config::Relay::new("test", addresses(&["192.0.2.1:25"])));
-        let at = |millis| Moment(Duration::from_millis(millis));
+        let at = |millis| Moment::after_start(Duration::from_millis(millis));
         assert_eq!(relay.reach(at(0)), Reach::Up);
         *lock(&relay.down) = Some(at(0));
         assert_eq!(relay.reach(at(999)), Reach::Down);

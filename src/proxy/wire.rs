@@ -19,15 +19,21 @@ pub(super) type Pieces<'a> = ArrayVec<&'a [u8], PIECES>;
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: TcpStream,
+    waiting: Option<Box<Waiting>>,
+    hearing: Hearing,
+    writing: Writing,
+    descriptor: Descriptor,
+}
+
+/// What waits, in either direction.
+#[derive(Debug, Default)]
+struct Waiting {
     /// What the peer has not taken.
     pending: Vec<u8>,
     /// Since when it takes nothing of it.
     stuck: Moment,
     /// What the session has not taken.
-    pub(super) kept: Vec<u8>,
-    hearing: Hearing,
-    writing: Writing,
-    descriptor: Descriptor,
+    kept: Vec<u8>,
 }
 
 /// Whether the peer still speaks.
@@ -60,15 +66,7 @@ pub(super) enum Read {
 
 impl Wire {
     pub(super) fn new(stream: TcpStream, descriptor: Descriptor) -> Self {
-        Self {
-            stream,
-            pending: Vec::new(),
-            stuck: Moment::default(),
-            kept: Vec::new(),
-            hearing: Hearing::Open,
-            writing: Writing::Open,
-            descriptor,
-        }
+        Self { stream, waiting: None, hearing: Hearing::Open, writing: Writing::Open, descriptor }
     }
 
     /// The socket itself, where nothing else waits for it.
@@ -84,12 +82,21 @@ impl Wire {
 
     /// Whether something waits for the peer.
     pub(super) fn is_pending(&self) -> bool {
-        !self.pending.is_empty()
+        !self.pending().is_empty()
+    }
+
+    fn pending(&self) -> &[u8] {
+        self.waiting.as_ref().map_or(&[], |waiting| &waiting.pending)
+    }
+
+    /// What the session has not taken.
+    pub(super) fn kept(&self) -> &[u8] {
+        self.waiting.as_ref().map_or(&[], |waiting| &waiting.kept)
     }
 
     /// Since when the peer takes nothing of what waits for it, if something does.
     pub(super) fn stuck_since(&self) -> Option<Moment> {
-        self.is_pending().then_some(self.stuck)
+        self.waiting.as_ref().filter(|waiting| !waiting.pending.is_empty()).map(|waiting| waiting.stuck)
     }
 
     pub(super) fn hearing(&self) -> Hearing {
@@ -103,7 +110,7 @@ impl Wire {
 
     /// Memory that this side holds.
     pub(super) fn memory(&self) -> usize {
-        self.pending.capacity() + self.kept.capacity()
+        self.waiting.as_ref().map_or(0, |waiting| waiting.pending.capacity() + waiting.kept.capacity())
     }
 
     /// Reads behind what is kept, into a buffer that is larger.
@@ -111,14 +118,14 @@ impl Wire {
         if self.hearing != Hearing::Open {
             return Read::Nothing;
         }
-        let kept = self.kept.len();
+        let kept = self.kept().len();
         if kept > 0 {
             // Looks before it copies.
             if self.stream.poll_read_ready(cx).is_pending() {
                 return Read::Nothing;
             }
             if let Some(front) = buffer.get_mut(..kept) {
-                front.copy_from_slice(&self.kept);
+                front.copy_from_slice(self.kept());
             }
         }
         let Some(room) = buffer.get_mut(kept..).filter(|room| !room.is_empty()) else { return Read::Nothing };
@@ -136,12 +143,21 @@ impl Wire {
 
     /// Keeps what the session did not take; without any the memory is given back.
     pub(super) fn keep(&mut self, rest: &[u8]) {
-        if rest.is_empty() {
-            self.kept = Vec::new();
-        } else {
-            self.kept.clear();
-            self.kept.extend_from_slice(rest);
+        match &mut self.waiting {
+            None if rest.is_empty() => return,
+            Some(waiting) if rest.is_empty() => waiting.kept = Vec::new(),
+            waiting => {
+                let waiting = waiting.get_or_insert_default();
+                waiting.kept.clear();
+                waiting.kept.extend_from_slice(rest);
+            }
         }
+        self.settle();
+    }
+
+    /// Gives back the memory of what no longer waits.
+    fn settle(&mut self) {
+        self.waiting.take_if(|waiting| waiting.pending.is_empty() && waiting.kept.is_empty());
     }
 
     /// Says what is in the pieces, and empties them. What the peer does not take waits.
@@ -153,13 +169,16 @@ impl Wire {
                 Poll::Ready(Err(_)) => self.writing = Writing::Broken,
                 Poll::Pending => {}
             }
-            self.stuck = now;
         }
         for piece in pieces.drain(..) {
             let rest = piece.get(written..).unwrap_or_default();
             written = written.saturating_sub(piece.len());
-            if self.writing == Writing::Open {
-                self.pending.extend_from_slice(rest);
+            if self.writing == Writing::Open && !rest.is_empty() {
+                let waiting = self.waiting.get_or_insert_default();
+                if waiting.pending.is_empty() {
+                    waiting.stuck = now;
+                }
+                waiting.pending.extend_from_slice(rest);
             }
         }
     }
@@ -178,13 +197,14 @@ impl Wire {
 
     /// Says more of what waits. True: all of it has gone.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>, now: Moment) -> bool {
+        let Some(waiting) = &mut self.waiting else { return false };
         let mut gone = 0;
-        while let Some(rest) = self.pending.get(gone..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = waiting.pending.get(gone..).filter(|rest| !rest.is_empty()) {
             match Pin::new(&mut self.stream).poll_write(cx, rest) {
                 Poll::Ready(Ok(octets)) if octets > 0 => gone += octets,
                 Poll::Ready(_) => {
                     self.writing = Writing::Broken;
-                    gone = self.pending.len();
+                    gone = waiting.pending.len();
                 }
                 Poll::Pending => break,
             }
@@ -192,24 +212,26 @@ impl Wire {
         if gone == 0 {
             return false;
         }
-        self.stuck = now;
-        if gone == self.pending.len() {
-            self.pending = Vec::new();
-        } else {
-            self.pending.drain(..gone);
+        waiting.stuck = now;
+        if gone < waiting.pending.len() {
+            waiting.pending.drain(..gone);
+            return false;
         }
-        !self.is_pending()
+        waiting.pending = Vec::new();
+        self.settle();
+        true
     }
 
     /// Says that nothing more will be said.
     pub(super) fn shut(&mut self, cx: &mut Context<'_>) {
         // It is one system call and never waits; a peer that is gone needs not be told.
         let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.kept = Vec::new();
+        self.keep(&[]);
     }
 
     /// Takes the socket and what waits for it.
     pub(super) fn into_rest(self) -> (TcpStream, Vec<u8>, Descriptor) {
-        (self.stream, self.pending, self.descriptor)
+        let pending = self.waiting.map(|waiting| waiting.pending).unwrap_or_default();
+        (self.stream, pending, self.descriptor)
     }
 }

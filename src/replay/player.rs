@@ -65,7 +65,7 @@ impl Player {
         let mut player = Self {
             session: Session::new(scene.setting(policy)),
             out: Output::default(),
-            now: Moment(Duration::from_secs(1)),
+            now: Moment::after_start(Duration::from_secs(1)),
             cuts,
             scene: scene.relay,
             relay: Polite::new(&scene.offer),

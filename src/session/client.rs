@@ -21,12 +21,17 @@ pub(super) enum Reading {
     /// As the phase says.
     Lines,
     /// A chunk that came out of place: RFC 3030 2 wants it swallowed before the refusal.
-    Swallow {
-        left: u64,
-        refusal: Box<Refusal>,
-        /// The octets come at the client's pace.
-        budget: Budget,
-    },
+    Swallow(Box<Swallowed>),
+}
+
+/// A chunk that nobody wants.
+#[derive(Debug)]
+pub(super) struct Swallowed {
+    /// Octets that are still to come.
+    left: u64,
+    refusal: Refusal,
+    /// They come at the client's pace.
+    pub(super) budget: Budget,
 }
 
 impl Session {
@@ -55,7 +60,7 @@ impl Session {
     /// Takes the next thing off the client's octets; 0 if it is not complete or has to wait.
     fn hear_step(&mut self, now: Moment, input: &[u8], at: usize, out: &mut Output) -> usize {
         let rest = input.get(at..).unwrap_or_default();
-        if let Reading::Swallow { .. } = self.reading {
+        if let Reading::Swallow(_) = self.reading {
             return self.swallow(now, rest, out);
         }
         match &self.phase {
@@ -210,7 +215,7 @@ impl Session {
             && refusal.action == Action::Reject
         {
             let budget = self.new_budget(now);
-            self.reading = Reading::Swallow { left: size, refusal: Box::new(refusal), budget };
+            self.reading = Reading::Swallow(Box::new(Swallowed { left: size, refusal, budget }));
             return Turn::Taken(Fate::Refused);
         }
         if command.verb == Verb::Rcpt {
@@ -222,14 +227,14 @@ impl Session {
     }
 
     fn swallow(&mut self, now: Moment, rest: &[u8], out: &mut Output) -> usize {
-        let Reading::Swallow { left, budget, .. } = &mut self.reading else { return 0 };
-        let step = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
-        *left = left.saturating_sub(u64::try_from(step).unwrap_or(u64::MAX));
-        budget.earn(now, step);
-        if *left == 0
-            && let Reading::Swallow { refusal, .. } = std::mem::replace(&mut self.reading, Reading::Lines)
+        let Reading::Swallow(chunk) = &mut self.reading else { return 0 };
+        let step = usize::try_from(chunk.left).unwrap_or(usize::MAX).min(rest.len());
+        chunk.left = chunk.left.saturating_sub(u64::try_from(step).unwrap_or(u64::MAX));
+        chunk.budget.earn(now, step);
+        if chunk.left == 0
+            && let Reading::Swallow(chunk) = std::mem::replace(&mut self.reading, Reading::Lines)
         {
-            self.refuse(now, *refusal, Some(Verb::Bdat), b"BDAT", out);
+            self.refuse(now, chunk.refusal, Some(Verb::Bdat), b"BDAT", out);
         }
         step
     }

@@ -1,16 +1,39 @@
 //! Time as an argument.
 
+use std::num::NonZeroU64;
 use std::ops::Add;
 use std::time::Duration;
 
 /// A point in time: how long after the driver's start. An `Instant` cannot be made without a clock, so the core has none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(pub Duration);
+///
+/// In nanoseconds, which are enough for 584 years, and counted from 1, so that none costs nothing: a session keeps
+/// several of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(NonZeroU64);
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self(NonZeroU64::MIN)
+    }
+}
 
 impl Moment {
+    /// Later than anything that happens.
+    pub const NEVER: Self = Self(NonZeroU64::MAX);
+
+    /// So long after the driver's start.
+    pub fn after_start(span: Duration) -> Self {
+        Self::default() + span
+    }
+
+    /// How long after the driver's start it is.
+    pub fn since_start(self) -> Duration {
+        self.since(Self::default())
+    }
+
     /// How much later this is than `earlier`; zero if it is not.
-    pub fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
     }
 }
 
@@ -18,7 +41,7 @@ impl Add<Duration> for Moment {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(span))
+        Self(self.0.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -62,7 +85,7 @@ mod tests {
 
     #[test]
     fn dripping_extends_nothing_and_a_steady_stream_is_never_cut() {
-        let second = |n: u64| Moment(Duration::from_secs(n));
+        let second = |n: u64| Moment::after_start(Duration::from_secs(n));
         let mut drip = Budget::new(Duration::from_secs(10), 500, second(0));
         for n in 1..=9 {
             drip.earn(second(n), 1);

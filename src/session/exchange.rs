@@ -4,6 +4,7 @@
 //! commands that arrived behind forwarded ones wait here for their turn.
 
 mod output;
+mod queue;
 
 pub use output::{Action, Octets, Output};
 
@@ -16,7 +17,7 @@ use crate::smtp::mail_data::Piece;
 use crate::smtp::parameter::Parameter;
 use crate::smtp::reply::{Code, Heard, Reply};
 use crate::smtp::verb::Verb;
-use std::collections::VecDeque;
+use queue::Queue;
 
 /// Proof that the relay may hear this. It is made in this file alone: from a command with the verdict *forward*, from
 /// a piece of content that a scanner released, and from [`Own`]. Output to the relay takes nothing else.
@@ -104,7 +105,7 @@ pub(super) enum Awaited {
     /// A reply of our own.
     Own(Box<[u8]>),
     /// A reply of our own that is made to wait (a tarpit costs a timer and nothing else).
-    Held(Moment, Box<[u8]>),
+    Held(Box<Held>),
     /// The end of a chunk of the client's: answered when the relay has answered all that was made of it.
     ChunkEnd {
         /// Its octets.
@@ -114,10 +115,17 @@ pub(super) enum Awaited {
     },
 }
 
+/// A reply that is made to wait. Few are, so it stands apart.
+#[derive(Debug)]
+pub(super) struct Held {
+    until: Moment,
+    octets: Box<[u8]>,
+}
+
 /// What is in flight.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
-    waiting: VecDeque<Awaited>,
+    waiting: Queue<Awaited>,
     /// Since when the relay's next reply is waited for.
     since: Moment,
 }
@@ -138,7 +146,7 @@ impl Exchange {
                     matches!(asked, Asked::Command(Verb::Mail | Verb::Rcpt) | Asked::LateMail)
                 }
                 Awaited::Own(_) => true,
-                Awaited::Held(..) | Awaited::ChunkEnd { .. } => false,
+                Awaited::Held(_) | Awaited::ChunkEnd { .. } => false,
             })
     }
 
@@ -151,7 +159,7 @@ impl Exchange {
     /// Until when a reply is made to wait, if the next one is.
     pub(super) fn held_until(&self) -> Option<Moment> {
         match self.waiting.front() {
-            Some(Awaited::Held(until, _)) => Some(*until),
+            Some(Awaited::Held(held)) => Some(held.until),
             _ => None,
         }
     }
@@ -215,17 +223,19 @@ impl Exchange {
         if self.asked().is_none() {
             self.since = now;
         }
-        self.waiting.push_back(Awaited::Relay(asked));
+        self.waiting.push(Awaited::Relay(asked));
     }
 
     /// The relay answered: what was it asked?
     pub(super) fn answered(&mut self, now: Moment) -> Option<Asked> {
         self.since = now;
-        match self.waiting.pop_front() {
+        match self.waiting.pop() {
             Some(Awaited::Relay(asked)) => Some(asked),
             other => {
                 // Nothing was asked: what waits goes on waiting.
-                self.waiting.extend(other);
+                if let Some(other) = other {
+                    self.waiting.push(other);
+                }
                 None
             }
         }
@@ -238,15 +248,15 @@ impl Exchange {
         }
         let mut octets = Vec::new();
         write(&mut octets);
-        self.waiting.push_back(match hold {
-            Some(until) => Awaited::Held(until, octets.into()),
+        self.waiting.push(match hold {
+            Some(until) => Awaited::Held(Box::new(Held { until, octets: octets.into() })),
             None => Awaited::Own(octets.into()),
         });
     }
 
     /// A chunk of the client's is complete.
     pub(super) fn chunk_end(&mut self, size: u64, last: bool) {
-        self.waiting.push_back(Awaited::ChunkEnd { size, last });
+        self.waiting.push(Awaited::ChunkEnd { size, last });
     }
 
     /// Says what has come to its turn; gives back the end of a chunk that has.
@@ -254,16 +264,16 @@ impl Exchange {
         loop {
             match self.waiting.front() {
                 Some(Awaited::Own(octets)) => out.say_to_client(|to| to.extend_from_slice(octets)),
-                Some(Awaited::Held(until, octets)) if *until <= now => {
-                    out.say_to_client(|to| to.extend_from_slice(octets));
+                Some(Awaited::Held(held)) if held.until <= now => {
+                    out.say_to_client(|to| to.extend_from_slice(&held.octets));
                 }
                 Some(&Awaited::ChunkEnd { size, last }) => {
-                    self.waiting.pop_front();
+                    self.waiting.pop();
                     return Some((size, last));
                 }
-                Some(Awaited::Held(..) | Awaited::Relay(_)) | None => return None,
+                Some(Awaited::Held(_) | Awaited::Relay(_)) | None => return None,
             }
-            self.waiting.pop_front();
+            self.waiting.pop();
         }
     }
 

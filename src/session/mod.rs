@@ -43,7 +43,7 @@ pub use exchange::{Action, Cleared, Octets, Output};
 pub use offer::Offer;
 pub use setting::{Connect, SessionId, Setting, Station, Waits, WhenDown};
 
-use crate::event::{Ending, LinkFailure, Side};
+use crate::event::{Ending, LinkFailure, NoService, Side};
 use crate::policy::verdict::Refusal;
 use crate::smtp::line::HARD_CAP;
 use crate::smtp::reply::REPLY_CAP;
@@ -51,7 +51,7 @@ use client::Reading;
 use exchange::{Exchange, Words};
 use link::Link;
 use phase::{Phase, Stage};
-use std::time::Duration;
+use std::net::SocketAddr;
 
 /// Octets of content that the session will look at in one call.
 const CONTENT_ROOM: usize = 64 * 1024;
@@ -114,7 +114,7 @@ struct Tally {
 impl Session {
     /// A session that has not begun; [`begin`](Self::begin) says the greeting.
     pub fn new(setting: Setting) -> Self {
-        let farewell = (Moment(Duration::MAX), Ending::TimeUp);
+        let farewell = (Moment::NEVER, Ending::TimeUp);
         Self {
             setting,
             phase: Phase::Connecting(None),
@@ -127,6 +127,16 @@ impl Session {
             farewell,
             tally: Tally::default(),
         }
+    }
+
+    /// Whom it is with, and its name in logs.
+    pub fn who(&self) -> (SocketAddr, &SessionId) {
+        (self.setting.client, &self.setting.id)
+    }
+
+    /// Whether it was let in.
+    pub fn admission(&self) -> Result<(), NoService> {
+        self.setting.admission
     }
 
     /// The client has connected.
@@ -249,7 +259,7 @@ impl Session {
 
     fn budget(&self) -> Option<&clock::Budget> {
         match (&self.reading, &self.phase) {
-            (Reading::Swallow { budget, .. }, _) => Some(budget),
+            (Reading::Swallow(chunk), _) => Some(&chunk.budget),
             (Reading::Lines, Phase::Introduced(_, Stage::Data(_, content))) => Some(&content.budget),
             (Reading::Lines, Phase::Introduced(_, Stage::Chunks(_, content))) if content.in_chunk() => {
                 Some(&content.budget)
@@ -260,7 +270,7 @@ impl Session {
 
     fn budget_mut(&mut self) -> Option<&mut clock::Budget> {
         match (&mut self.reading, &mut self.phase) {
-            (Reading::Swallow { budget, .. }, _) => Some(budget),
+            (Reading::Swallow(chunk), _) => Some(&mut chunk.budget),
             (Reading::Lines, Phase::Introduced(_, Stage::Data(_, content))) => Some(&mut content.budget),
             (Reading::Lines, Phase::Introduced(_, Stage::Chunks(_, content))) if content.in_chunk() => {
                 Some(&mut content.budget)
