@@ -156,6 +156,8 @@ pub enum LinkChange {
     Failed(LinkFailure),
     /// The relay closed it, or said 421 unasked.
     Lost,
+    /// The relay has it back, because the client left it idle.
+    Released,
 }
 
 /// Why a link could not be opened.

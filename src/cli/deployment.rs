@@ -135,7 +135,7 @@ fn relay(name: &str, section: &Section<'_>) -> Option<Relay> {
     });
     let time = |key| section.take::<Duration>(key).map(|read| read.value);
     let (connect_wait, open) = (time("connect_wait"), time("open_within"));
-    let (reply, last) = (time("reply_wait"), time("final_wait"));
+    let (reply, last, idle) = (time("reply_wait"), time("final_wait"), time("link_idle"));
     let balance = section.take::<Order>("balance");
     let connect = section.take::<When>("connect");
     let when_down = section.take::<Down>("when_down");
@@ -145,6 +145,7 @@ fn relay(name: &str, section: &Section<'_>) -> Option<Relay> {
     waits.open = open.unwrap_or(waits.open);
     waits.reply = reply.unwrap_or(waits.reply);
     waits.last = last.unwrap_or(waits.last);
+    waits.idle = idle.unwrap_or(waits.idle);
     Some(Relay {
         balance: balance.map_or(usual.balance, |order| order.value.0),
         connect: connect.map_or(usual.connect, |when| when.value.0),

@@ -116,6 +116,7 @@ fn reason(event: &Event) -> Option<String> {
         }
         Event::Link(LinkChange::Opened) => Some("the link to the relay is open".to_owned()),
         Event::Link(LinkChange::Failed(why)) => Some(format!("no link to the relay: {}", why.name())),
+        Event::Link(LinkChange::Released) => Some("the relay has its link back".to_owned()),
         Event::Link(LinkChange::Lost) => Some("the link to the relay is lost".to_owned()),
         Event::Ended(summary) => Some(format!("the session is over: {}", summary.ending.name())),
         Event::Reply { .. } | Event::Recipient(_) => None,

@@ -236,7 +236,15 @@ impl Session {
             let wait = if matches!(asked, exchange::Asked::Message) { waits.last } else { waits.reply };
             return Some(self.exchange.since() + wait);
         }
-        Some(self.client_deadline())
+        Some(self.client_deadline().min(self.link_deadline()))
+    }
+
+    /// Until when an open link is kept for a client that is between mail transactions. A second is longer than any way
+    /// there and back, and what a link costs the relay is a process.
+    fn link_deadline(&self) -> Moment {
+        let idle =
+            matches!(self.link, Link::Open { .. }) && matches!(self.phase, Phase::Introduced(_, Stage::Idle));
+        if idle { self.turn + self.setting.station.waits.idle } else { Moment::NEVER }
     }
 
     fn client_deadline(&self) -> Moment {
@@ -296,6 +304,9 @@ impl Session {
         }
         if self.exchange.asked().is_some() {
             return self.relay_lost(now, out);
+        }
+        if self.link_deadline() <= now {
+            return self.release_link(now, out);
         }
         self.disconnect(now, &replies::TOO_SLOW, Ending::Timeout, out);
     }

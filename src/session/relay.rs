@@ -2,7 +2,7 @@
 
 use super::clock::Moment;
 use super::content::Fault;
-use super::exchange::{Asked, Words};
+use super::exchange::{Asked, Own, Words};
 use super::link::{Link, Progress, Step};
 use super::phase::{Phase, Stage};
 use super::transaction::Standing;
@@ -52,6 +52,13 @@ impl Session {
         {
             *step = Step::Greeting(hello.take());
         }
+    }
+
+    /// The relay has its link back; the next command that needs one opens another.
+    pub(super) fn release_link(&mut self, now: Moment, out: &mut Output) {
+        self.exchange.say(now, Own::Quit, out);
+        out.tell(Event::Link(LinkChange::Released));
+        self.drop_link(out);
     }
 
     fn hear_reply(&mut self, now: Moment, heard: &Heard<'_>, out: &mut Output) {

@@ -47,7 +47,7 @@ pub enum WhenDown {
     Greet,
 }
 
-/// How long the relay is waited for.
+/// How long the relay is waited for, and waits itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waits {
     /// For connecting, greeting and hello together.
@@ -56,11 +56,18 @@ pub struct Waits {
     pub reply: Duration,
     /// For the reply to the end of mail data; less than ten minutes makes duplicates (RFC 5321 4.5.3.2.6).
     pub last: Duration,
+    /// For the client's next mail transaction, until the relay has its link back.
+    pub idle: Duration,
 }
 
 impl Default for Waits {
     fn default() -> Self {
-        Self { open: Duration::from_mins(1), reply: Duration::from_mins(5), last: Duration::from_mins(10) }
+        Self {
+            open: Duration::from_mins(1),
+            reply: Duration::from_mins(5),
+            last: Duration::from_mins(10),
+            idle: Duration::from_secs(1),
+        }
     }
 }
 

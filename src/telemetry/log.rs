@@ -26,7 +26,7 @@ pub(super) fn is_worth_a_line(event: &Event) -> bool {
         | Event::Reply { .. }
         | Event::Recipient(_)
         | Event::Message(_)
-        | Event::Link(LinkChange::Opened) => false,
+        | Event::Link(LinkChange::Opened | LinkChange::Released) => false,
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) fn write(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, event: &
         | Event::Reply { .. }
         | Event::Recipient(_)
         | Event::Message(_)
-        | Event::Link(LinkChange::Opened) => Ok(()),
+        | Event::Link(LinkChange::Opened | LinkChange::Released) => Ok(()),
     };
 }
 

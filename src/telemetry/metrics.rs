@@ -117,7 +117,7 @@ impl Families {
             ),
             links: counters(
                 "gatepost_links_total",
-                "Links to a relay: opened, lost, or why not opened.",
+                "Links to a relay: opened, released, lost, or why not opened.",
                 &["relay", "result"],
             ),
             links_active: gauges("gatepost_links_active", "Links to a relay open now.", &["relay"]),
@@ -245,6 +245,7 @@ impl Metrics {
             name: name.to_owned(),
             opened: result("opened"),
             lost: result("lost"),
+            released: result("released"),
             failed: Rows::new(&LinkFailure::ALL, |why| result(why.name())),
             active: of.links_active.with_label_values(&[name]),
             up: of.relay_up.with_label_values(&[name]),
@@ -271,6 +272,7 @@ impl Metrics {
             Event::Message(transfer) => listener.messages.count(transfer.outcome),
             Event::Link(LinkChange::Opened) => relay.opened.inc(),
             Event::Link(LinkChange::Lost) => relay.lost.inc(),
+            Event::Link(LinkChange::Released) => relay.released.inc(),
             Event::Link(LinkChange::Failed(why)) => relay.failed.count(*why),
             Event::Ended(summary) => listener.closed.count(summary.ending),
         }
@@ -341,6 +343,7 @@ pub struct OfRelay {
     name: String,
     opened: IntCounter,
     lost: IntCounter,
+    released: IntCounter,
     failed: Rows<LinkFailure>,
     active: IntGauge,
     up: IntGauge,
