@@ -37,7 +37,8 @@ def _run(command: Sequence[str], stdin: bytes = b"", **environment: str) -> None
             env={"HOME": home, "PATH": "/usr/bin:/bin:" + os.environ["PATH"], "LC_ALL": "C.UTF-8", **environment},
         )
     if done.returncode != 0:
-        raise Refused(f"{command[0]}: {done.returncode}, {(done.stdout + done.stderr)[-2000:].decode(errors='replace')}")
+        said = (done.stdout + done.stderr)[-2000:].decode(errors="replace")
+        raise Refused(f"{command[0]} ended with {done.returncode}: {said}")
 
 
 def _unix(message: bytes) -> bytes:
@@ -181,7 +182,7 @@ def _unaddressed(message: bytes) -> bytes:
 
 
 def git_send_email(port: int, _form: Form, mails: Sequence[Mail]) -> None:
-    """The way in which kernels are written. Patches of a series go to whom each is addressed, a single one to others."""
+    """The way in which kernels are written. Patches of a series go to whom each is addressed, a single one does not."""
     sender = mails[0].sender
     series = len(mails) > 1
     to = [] if series else [f"--to={recipient}" for recipient in mails[0].recipients]

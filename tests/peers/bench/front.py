@@ -1,8 +1,8 @@
 """The door at which all clients knock, and at which they are overheard.
 
-It hands every octet on to a gate, which may be another for each test, and writes down what clients say. So a mail server
-in front can be started once and sends through every gate; and a test can tell whether a client really did what it was
-asked to do.
+It hands every octet on to a gate, which may be another for each test, and writes down what clients say. So a mail
+server in front can be started once and sends through every gate; and a test can tell whether a client really did what
+it was asked to do.
 """
 
 from __future__ import annotations
