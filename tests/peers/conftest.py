@@ -1,4 +1,4 @@
-"""What the tests share: one of each relay for the whole run, and a gate in front of each."""
+"""What the tests share: one of each relay for the whole run, and gates in front of each."""
 
 from __future__ import annotations
 
@@ -6,31 +6,36 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench.front import Front
 from bench.gate import DIRECT, Gate
 from bench.relays import RELAYS, Relay
+from bench.senders import EXIM, POSTFIX
 
 
 class House:
-    """The relays of this run, each started when first asked for, with the gate in front."""
+    """The relays of this run and the gates in front, each started when first asked for."""
 
     def __init__(self) -> None:
-        self._relays: dict[type[Relay], tuple[Relay, Gate]] = {}
+        self._relays: dict[type[Relay], Relay] = {}
+        self._gates: dict[tuple[type[Relay], str], Gate] = {}
 
-    def pair(self, kind: type[Relay]) -> tuple[Relay, Gate]:
-        """A relay and its gate."""
+    def relay(self, kind: type[Relay]) -> Relay:
+        """The relay of that kind."""
         if kind not in self._relays:
-            relay = kind()
-            try:
-                self._relays[kind] = relay, Gate(relay.port)
-            except BaseException:
-                relay.stop()
-                raise
+            self._relays[kind] = kind()
         return self._relays[kind]
+
+    def gate(self, kind: type[Relay], rules: str = "") -> Gate:
+        """A gate before it, with these rules on top."""
+        if (kind, rules) not in self._gates:
+            self._gates[kind, rules] = Gate(self.relay(kind).port, rules)
+        return self._gates[kind, rules]
 
     def stop(self) -> None:
         """Ends them all."""
-        for relay, gate in self._relays.values():
+        for gate in self._gates.values():
             gate.stop()
+        for relay in self._relays.values():
             relay.stop()
 
 
@@ -42,16 +47,26 @@ def house() -> Iterator[House]:
     it.stop()
 
 
+@pytest.fixture(scope="session")
+def front() -> Iterator[Front]:
+    """The door before all gates; the mail servers in front know no other."""
+    it = Front()
+    yield it
+    POSTFIX.stop()
+    EXIM.stop()
+    it.stop()
+
+
 @pytest.fixture(params=RELAYS, ids=lambda kind: kind.name)
 def relay(request: pytest.FixtureRequest, house: House) -> Relay:
     """Each relay in turn; a test may narrow them with `pytest.mark.parametrize(..., indirect=True)`."""
-    return house.pair(request.param)[0]
+    return house.relay(request.param)
 
 
 @pytest.fixture
 def gate(relay: Relay, house: House) -> Iterator[Gate]:
     """The gate in front of that relay, which must outlive the test."""
-    it = house.pair(type(relay))[1]
+    it = house.gate(type(relay))
     yield it
     it.assert_alive()
 

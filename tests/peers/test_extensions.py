@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import smtplib
-
 import pytest
 
-from bench.clients import CLIENTS, swaks
 from bench.gate import DIRECT, Gate
 from bench.mail import message, text_of, unique
 from bench.relays import RELAYS, Exim, Postfix, Relay
@@ -60,15 +57,6 @@ def test_a_message_of_any_size_arrives(octets: int, relay: Relay, gate: Gate) ->
     relay.maildir.one(recipient, within=60).assert_identical(sent)
 
 
-@pytest.mark.parametrize("client", [c for c in CLIENTS if c.keeps_header], ids=lambda client: client.name)
-@pytest.mark.parametrize("relay", [Postfix], ids=["postfix"], indirect=True)
-def test_a_large_attachment_arrives_from_every_client(client, relay: Relay, gate: Gate) -> None:
-    recipient = unique("attachment") + "@example.com"
-    sent = message(text_of(5 << 20), recipient)
-    client.send(gate.port, AUTHOR, [recipient], sent)
-    relay.maildir.one(recipient, within=60).assert_identical(sent)
-
-
 # OpenSMTPD announces a limit and does not look at what MAIL announces; in front of it the gate does.
 @pytest.mark.parametrize("relay", [Postfix, Exim] if DIRECT else RELAYS, ids=lambda kind: kind.name, indirect=True)
 def test_a_message_beyond_the_limit_is_refused_by_its_announced_size(relay: Relay, gate: Gate) -> None:
@@ -91,17 +79,6 @@ def test_a_hundred_recipients_each_get_their_copy(relay: Relay, gate: Gate) -> N
         wire.envelope(AUTHOR, *recipients)
         assert wire.data(sent).code == 250
     _assert_all_have_it(relay, recipients, sent)
-
-
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-@pytest.mark.parametrize("relay", [Postfix], ids=["postfix"], indirect=True)
-def test_a_hundred_recipients_of_every_client_get_their_copy(client, relay: Relay, gate: Gate) -> None:
-    recipients = [unique("crowd") + "@example.com" for _ in range(100)]
-    # git send-email also writes to whom the patch itself is addressed: that must be one of them, or it is 101.
-    sent = message(b"To all of you.\r\n", recipients[0])
-    client.send(gate.port, AUTHOR, recipients, sent)
-    for recipient in recipients:
-        relay.maildir.one(recipient)
 
 
 def _assert_all_have_it(relay: Relay, recipients: list[str], sent: bytes) -> None:
@@ -296,15 +273,6 @@ def test_an_internationalised_address_arrives(relay: Relay, gate: Gate) -> None:
     relay.maildir.one(recipient).assert_identical(sent)
 
 
-@offering("SMTPUTF8")
-def test_python_sends_to_an_internationalised_address(relay: Relay, gate: Gate) -> None:
-    recipient = unique("παράδειγμα") + "@example.com"
-    sent = message("Καλημέρα\r\n".encode(), recipient)
-    with smtplib.SMTP("127.0.0.1", gate.port, local_hostname=NAME) as session:
-        session.sendmail(AUTHOR, [recipient], sent, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
-    relay.maildir.one(recipient).assert_identical(sent)
-
-
 # Delivery status notifications.
 
 
@@ -411,13 +379,6 @@ def on_the_wire_from_nobody(gate: Gate, recipient: str, sent: bytes) -> None:
         wire.greet()
         wire.envelope("", recipient)
         assert wire.data(sent).code == 250
-
-
-def test_swaks_sends_a_bounce(relay: Relay, gate: Gate) -> None:
-    recipient = unique("swaks-bounce") + "@example.com"
-    sent = message(recipient=recipient)
-    swaks(gate.port, "", [recipient], sent)
-    relay.maildir.one(recipient).assert_identical(sent)
 
 
 def test_postmaster_without_a_domain_gets_mail(relay: Relay, gate: Gate) -> None:

@@ -1,34 +1,27 @@
-"""The programs in front: each sends one message in its own manner.
-
-A client that takes a complete message must deliver it to the octet. One that writes its own header (mutt, git
-send-email) is held to the body.
-"""
+"""The programs in front, and how each is told to send in a form."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import smtplib
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from .forms import AUTHOR, Form, Mail
 from .ground import STORE
 from .wire import NAME
 
-Send = Callable[[int, str, Sequence[str], bytes], None]
+ENVID = "QQ314159"
+ORCPT = "rfc822;first@example.net"
 
 
-@dataclass(frozen=True)
-class Client:
-    """A sending program."""
-
-    name: str
-    send: Send
-    # Whether it leaves the header alone.
-    keeps_header: bool = True
+class Refused(Exception):
+    """The client could not hand its mail over, and said this."""
 
 
 def _run(command: Sequence[str], stdin: bytes = b"", **environment: str) -> None:
@@ -43,120 +36,161 @@ def _run(command: Sequence[str], stdin: bytes = b"", **environment: str) -> None
             cwd=home,
             env={"HOME": home, "PATH": "/usr/bin:/bin:" + os.environ["PATH"], "LC_ALL": "C.UTF-8", **environment},
         )
-    assert done.returncode == 0, (command[:4], done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr)[-2000:].decode(errors="replace")
+        raise Refused(f"{command[0]} ended with {done.returncode}: {said}")
 
 
 def _unix(message: bytes) -> bytes:
     return message.replace(b"\r\n", b"\n")
 
 
-def swaks(port: int, sender: str, recipients: Sequence[str], message: bytes) -> None:
+@contextmanager
+def _files(mails: Sequence[Mail], content: Callable[[bytes], bytes] = bytes) -> Iterator[list[str]]:
+    """Each message in a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{number:04}.eml") for number in range(1, len(mails) + 1)]
+        for path, mail in zip(paths, mails):
+            path.write_bytes(content(mail.content))
+        yield [str(path) for path in paths]
+
+
+def _envelopes(mails: Sequence[Mail], files: Sequence[str]) -> str:
+    return json.dumps([{"from": it.sender, "to": list(it.recipients), "file": path} for it, path in zip(mails, files)])
+
+
+def swaks(port: int, form: Form, mails: Sequence[Mail]) -> None:
     """The Swiss army knife of SMTP testing."""
-    with tempfile.NamedTemporaryFile() as file:
-        # It ends the last line itself, whether that has an end or not.
-        file.write(_unix(message).removesuffix(b"\n"))
-        file.flush()
+    (mail,) = mails
+    # It ends the last line itself, whether that has an end or not.
+    with _files(mails, lambda content: _unix(content).removesuffix(b"\n")) as (path,):
         _run([
-            "swaks", "--server", "127.0.0.1", "--port", str(port), "--ehlo", NAME,
-            "--from", sender or "<>", "--to", ",".join(recipients), "--data", f"@{file.name}", "--suppress-data",
+            "swaks", "--server", "127.0.0.1", "--port", str(port), "--ehlo", NAME, "--from", mail.sender or "<>",
+            "--to", ",".join(mail.recipients), "--data", f"@{path}", "--suppress-data",
+            *(["--pipeline"] if form is Form.PIPELINED else []),
         ])  # fmt: skip
 
 
-def msmtp(port: int, sender: str, recipients: Sequence[str], message: bytes) -> None:
+def msmtp(port: int, form: Form, mails: Sequence[Mail]) -> None:
     """A sendmail stand-in of many desktops; pipelines where it may."""
+    (mail,) = mails
     _run([
-        "msmtp", "--host=127.0.0.1", f"--port={port}", f"--domain={NAME}", f"--from={sender}",
-        "--auth=off", "--tls=off", "--", *recipients,
-    ], _unix(message))  # fmt: skip
+        "msmtp", "--host=127.0.0.1", f"--port={port}", f"--domain={NAME}", f"--from={mail.sender or '<>'}",
+        "--auth=off", "--tls=off", *(["--dsn-notify=success", "--dsn-return=hdrs"] if form is Form.DSN else []),
+        "--", *mail.recipients,
+    ], _unix(mail.content))  # fmt: skip
 
 
-def curl(port: int, sender: str, recipients: Sequence[str], message: bytes) -> None:
+def curl(port: int, _form: Form, mails: Sequence[Mail]) -> None:
     """libcurl, as found in countless devices."""
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(message)
-        file.flush()
-        wanted = [argument for recipient in recipients for argument in ("--mail-rcpt", recipient)]
-        _run([
-            "curl", "--silent", "--show-error", f"smtp://127.0.0.1:{port}/{NAME}",
-            "--mail-from", sender, *wanted, "--upload-file", file.name,
-        ])  # fmt: skip
+    with _files(mails) as files:
+        transfers: list[str] = []
+        for mail, path in zip(mails, files):
+            wanted = [argument for recipient in mail.recipients for argument in ("--mail-rcpt", recipient)]
+            transfers += [
+                *(["--next"] if transfers else []), "--silent", "--show-error", f"smtp://127.0.0.1:{port}/{NAME}",
+                "--mail-from", mail.sender, *wanted, "--upload-file", path,
+            ]  # fmt: skip
+        _run(["curl", *transfers])
 
 
-def python_smtplib(port: int, sender: str, recipients: Sequence[str], message: bytes) -> None:
+def python_smtplib(port: int, form: Form, mails: Sequence[Mail]) -> None:
     """Python's own."""
-    with smtplib.SMTP("127.0.0.1", port, local_hostname=NAME, timeout=120) as session:
-        refused = session.sendmail(sender, list(recipients), message)
-    assert not refused, refused
+    mail_options = {
+        Form.DECLARED: ["BODY=8BITMIME"],
+        Form.UTF8: ["SMTPUTF8", "BODY=8BITMIME"],
+        Form.DSN: ["RET=HDRS", f"ENVID={ENVID}"],
+    }.get(form, [])
+    rcpt_options = ["NOTIFY=SUCCESS", f"ORCPT={ORCPT}"] if form is Form.DSN else []
+    try:
+        with smtplib.SMTP("127.0.0.1", port, local_hostname=NAME, timeout=120) as session:
+            for mail in mails:
+                refused = session.sendmail(mail.sender, list(mail.recipients), mail.content, mail_options, rcpt_options)
+                assert not refused, refused
+    except smtplib.SMTPException as failure:
+        raise Refused(repr(failure)) from failure
 
 
 _NODEMAILER = """
-const { host, port, name, envelope } = JSON.parse(process.env.ENVELOPE);
-const raw = require("fs").readFileSync(0);
-const transport = require("nodemailer").createTransport({ host, port, name, secure: false, ignoreTLS: true });
-transport.sendMail({ envelope, raw }).then(
-  (info) => process.exit(info.rejected.length ? 1 : 0),
+const { port, name, envelopes, options } = JSON.parse(process.env.WANTED);
+const transport = require("nodemailer").createTransport(
+  { host: "127.0.0.1", port, name, secure: false, ignoreTLS: true, pool: envelopes.length > 1, maxConnections: 1 });
+Promise.all(envelopes.map(({ from, to, file }) => transport.sendMail(
+  { envelope: { from, to, ...options.envelope }, dsn: options.dsn, raw: require("fs").readFileSync(file) }))).then(
+  (sent) => process.exit(sent.some((info) => info.rejected.length) ? 1 : 0),
   (error) => { console.error(error); process.exit(1); });
 """
 
 
-def nodemailer(port: int, sender: str, recipients: Sequence[str], message: bytes) -> None:
+def nodemailer(port: int, form: Form, mails: Sequence[Mail]) -> None:
     """The one of Node.js."""
-    wanted = {"host": "127.0.0.1", "port": port, "name": NAME, "envelope": {"from": sender, "to": list(recipients)}}
-    _run(["node", "-e", _NODEMAILER], message, ENVELOPE=json.dumps(wanted), NODE_PATH=str(STORE / "node_modules"))
+    options: dict[str, object] = {}
+    if form is Form.DECLARED:
+        options["envelope"] = {"use8BitMime": True}
+    if form is Form.DSN:
+        options["dsn"] = {"id": ENVID, "return": "headers", "notify": "success", "recipient": ORCPT}
+    with _files(mails) as files:
+        wanted = {"port": port, "name": NAME, "envelopes": json.loads(_envelopes(mails, files)), "options": options}
+        _run(["node", "-e", _NODEMAILER], WANTED=json.dumps(wanted), NODE_PATH=str(STORE / "node_modules"))
 
 
 _NET_SMTP = """
 use Net::SMTP;
-my ($port, $sender, @recipients) = @ARGV;
-binmode STDIN;
-local $/;
-my $message = <STDIN>;
+use JSON::PP;
+my ($port, $envelopes, %options) = @ARGV;
 my $session = Net::SMTP->new("127.0.0.1", Port => $port, Hello => $ENV{NAME}, Timeout => 120) or die "no greeting";
-$session->mail($sender) or die "MAIL: " . $session->message;
-$session->to(@recipients) or die "RCPT: " . $session->message;
-$session->data($message) or die "DATA: " . $session->message;
+my %to = map { $_ => delete $options{$_} } grep { exists $options{$_} } qw(Notify ORcpt);
+$to{Notify} = [$to{Notify}] if $to{Notify};
+for (@{decode_json($envelopes)}) {
+    open my $file, "<:raw", $_->{file} or die;
+    my $message = do { local $/; <$file> };
+    $session->mail($_->{from}, %options) or die "MAIL: " . $session->message;
+    $session->to(@{$_->{to}}, %to ? \\%to : ()) or die "RCPT: " . $session->message;
+    $session->data($message) or die "DATA: " . $session->message;
+}
 $session->quit;
 """
 
 
-def net_smtp(port: int, sender: str, recipients: Sequence[str], message: bytes) -> None:
+def net_smtp(port: int, form: Form, mails: Sequence[Mail]) -> None:
     """Perl's own."""
-    _run(["perl", "-e", _NET_SMTP, str(port), sender, *recipients], _unix(message), NAME=NAME)
+    options = {
+        Form.DECLARED: ["Bits", "8"],
+        Form.DSN: ["Return", "HDRS", "Envelope", ENVID, "Notify", "SUCCESS", "ORcpt", ORCPT],
+    }.get(form, [])
+    with _files(mails, _unix) as files:
+        _run(["perl", "-e", _NET_SMTP, str(port), _envelopes(mails, files), *options], NAME=NAME)
 
 
-def mutt(port: int, sender: str, recipients: Sequence[str], message: bytes) -> None:
+def mutt(port: int, form: Form, mails: Sequence[Mail]) -> None:
     """A person's mail program, in batch."""
+    (mail,) = mails
     settings = [
         f"set smtp_url=smtp://127.0.0.1:{port}",
-        f"set from={sender} use_envelope_from=yes envelope_from_address={sender} hostname={NAME}",
-        "set copy=no ssl_starttls=no ssl_force_tls=no send_charset=us-ascii:utf-8",
+        f"set from='{mail.sender}' use_envelope_from=yes envelope_from_address='{mail.sender}' hostname={NAME}",
+        "set copy=no ssl_starttls=yes ssl_force_tls=no send_charset=us-ascii:utf-8 use_domain=no allow_8bit=yes",
+        *(["set dsn_notify=success dsn_return=hdrs"] if form is Form.DSN else []),
     ]
-    header, body = message.split(b"\r\n\r\n", 1)
+    header = mail.content.split(b"\r\n\r\n", 1)[0]
     subject = next(line for line in header.split(b"\r\n") if line.startswith(b"Subject: "))[9:].decode()
     arguments = [argument for setting in settings for argument in ("-e", setting)]
-    _run(["mutt", "-n", "-F", "/dev/null", *arguments, "-s", subject, "--", *recipients], _unix(body))
+    _run(["mutt", "-n", "-F", "/dev/null", *arguments, "-s", subject, "--", *mail.recipients], _unix(mail.body))
 
 
-def git_send_email(port: int, sender: str, recipients: Sequence[str], message: bytes) -> None:
-    """The way in which kernels are written."""
-    with tempfile.TemporaryDirectory() as folder:
-        patch = Path(folder, "0001-message.patch")
-        patch.write_bytes(_unix(message))
+def _unaddressed(message: bytes) -> bytes:
+    return re.sub(rb"(?m)^To: .*\n", b"", _unix(message), count=1)
+
+
+def git_send_email(port: int, _form: Form, mails: Sequence[Mail]) -> None:
+    """The way in which kernels are written. Patches of a series go to whom each is addressed, a single one does not."""
+    sender = mails[0].sender
+    series = len(mails) > 1
+    to = [] if series else [f"--to={recipient}" for recipient in mails[0].recipients]
+    with _files(mails, _unix if series else _unaddressed) as patches:
         _run([
             "git", "send-email", "--quiet", "--smtp-server=127.0.0.1", f"--smtp-server-port={port}",
-            f"--smtp-domain={NAME}", f"--from=Author <{sender}>", f"--envelope-sender={sender}", "--confirm=never",
-            "--suppress-cc=all", "--no-validate", "--no-thread", *(f"--to={to}" for to in recipients), str(patch),
+            f"--smtp-domain={NAME}", f"--from=Author <{sender or AUTHOR}>", f"--envelope-sender={sender or '<>'}",
+            "--confirm=never", "--suppress-cc=all", "--no-validate", "--no-thread",
+            *to, *patches,
         ], GIT_CONFIG_NOSYSTEM="1", GIT_AUTHOR_NAME="Author", GIT_AUTHOR_EMAIL=sender,
            GIT_COMMITTER_NAME="Author", GIT_COMMITTER_EMAIL=sender)  # fmt: skip
-
-
-CLIENTS = (
-    Client("swaks", swaks),
-    Client("msmtp", msmtp),
-    Client("curl", curl),
-    Client("smtplib", python_smtplib),
-    Client("nodemailer", nodemailer),
-    Client("net-smtp", net_smtp),
-    Client("mutt", mutt, keeps_header=False),
-    Client("git-send-email", git_send_email, keeps_header=False),
-)

@@ -46,11 +46,11 @@ def message(
     ).encode() + extra + b"\r\n" + body
 
 
-def text_of(octets: int) -> bytes:
-    """A body of exactly so many octets, in lines of at most 78, the last one ended."""
+def text_of(octets: int, words: int = 1) -> bytes:
+    """A body of exactly so many octets, in lines of so many times 76 octets, the last one ended."""
     if octets < 2:
         return b"x" * octets
-    line = b"The quick brown fox jumps over the lazy dog, and .dots are not only at ends.\r\n"
+    line = b"The quick brown fox jumps over the lazy dog, and .dots are not only at ends." * words + b"\r\n"
     whole, rest = divmod(octets, len(line))
     # The last piece still has to hold its own CRLF.
     if rest == 1:
@@ -142,3 +142,8 @@ class Maildir:
     def one(self, recipient: str, within: float = 30.0) -> Delivered:
         """The only message for a recipient."""
         return self.wait(recipient, 1, within)[0]
+
+    def discard(self, recipient: str) -> None:
+        """Takes a recipient's messages away, where they would fill the disk."""
+        for path in self._by_recipient.pop(recipient.lower(), []):
+            path.unlink()

@@ -6,6 +6,8 @@ of the gate one is fed by its own `sendmail` and hands all mail to one address (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .enclosure import MAILBOX_UID, Enclosure
 from .ground import free_port, greets, wait_until
 from .mail import Maildir
@@ -13,6 +15,8 @@ from .mail import Maildir
 LOCAL_DOMAIN = "example.com"
 SIZE = 40 * 1024 * 1024
 MAIL_FOLDER = "/mail"
+# Where the authors of the samples live. What a sender in front has to tell them must not come between two tests.
+AUTHORS_DOMAIN = "example.org"
 
 
 class Relay:
@@ -56,10 +60,13 @@ class Relay:
         """Its own log."""
         return self.enclosure.log()
 
-    def submit(self, sender: str, recipients: list[str], message: bytes) -> None:
+    # The program with which a local user submits.
+    sendmail = ("/usr/sbin/sendmail", "-oi")
+
+    def submit(self, sender: str, recipients: Sequence[str], message: bytes, *options: str) -> None:
         """Injects a message as a local program would, in the line ends of Unix."""
         text = message.replace(b"\r\n", b"\n")
-        self.enclosure.run("/usr/sbin/sendmail", "-oi", "-f", sender or "<>", *recipients, stdin=text)
+        self.enclosure.run(*self.sendmail, *options, "-f", sender or "<>", "--", *recipients, stdin=text)
 
     def stop(self) -> None:
         """Ends it and removes all that it had."""
@@ -112,6 +119,11 @@ class Postfix(Relay):
             "virtual_uid_maps": f"static:{MAILBOX_UID}",
             "virtual_gid_maps": f"static:{MAILBOX_UID}",
             "default_transport": transport,
+            # A sender keeps its bounces to itself, hands a hundred recipients over at once, and holds its connection.
+            "smtp_destination_recipient_limit": 100,
+            "smtp_destination_concurrency_limit": 1,
+            "smtp_connection_cache_destinations": "127.0.0.1",
+            "transport_maps": "" if self.towards is None else f"inline:{{{AUTHORS_DOMAIN}=discard:}}",
             "relayhost": "" if self.towards is None else f"[127.0.0.1]:{self.towards}",
             "smtpd_relay_restrictions": "reject_unauth_destination",
             "smtpd_sender_restrictions": "",
@@ -160,6 +172,15 @@ postlog unix-dgram n - n - 1 postlogd
         return ["/usr/sbin/postfix", "start-fg"]
 
 
+# Exim's router for them.
+BOUNCES = f"""\
+bounces:
+  driver = redirect
+  domains = {AUTHORS_DOMAIN}
+  data = :blackhole:
+"""
+
+
 class Exim(Relay):
     """Exim 4.96: CHUNKING by itself whenever the other side offers it, and keywords of its own."""
 
@@ -167,6 +188,7 @@ class Exim(Relay):
     packages = ["exim4-base", "exim4-daemon-heavy"]
     recipient_field = "Envelope-to"
     offers = frozenset({"PIPELINING", "SIZE", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING"})
+    sendmail = ("/usr/sbin/exim4", "-oi", "-odb")
 
     def configure(self) -> None:
         place = self.enclosure
@@ -200,6 +222,7 @@ queue_run_max = 5
 
 begin acl
 recipient:
+  accept hosts = {':' if self.towards else ''}
   accept domains = +local_domains
   accept local_parts = postmaster
   deny message = relay not permitted
@@ -209,7 +232,7 @@ mailbox:
   driver = accept
   domains = +local_domains
   transport = maildir
-onward:
+{"" if self.towards is None else BOUNCES}onward:
   driver = manualroute
   domains = ! +local_domains
   route_list = * 127.0.0.1
@@ -235,16 +258,13 @@ begin retry
 """
 
     def command(self) -> list[str]:
-        return ["/usr/sbin/exim4", "-bdf", "-q5s"]
+        # What a sender queues, the test that queued it sends on.
+        return ["/usr/sbin/exim4", "-bdf", *(["-q5s"] if self.towards is None else [])]
 
     def log(self) -> str:
         folder = self.enclosure.upper / "var/log/exim4"
         logs = [path.read_text(errors="replace") for path in sorted(folder.glob("*log"))]
         return self.enclosure.log() + "".join(logs)
-
-    def submit(self, sender: str, recipients: list[str], message: bytes) -> None:
-        text = message.replace(b"\r\n", b"\n")
-        self.enclosure.run("/usr/sbin/exim4", "-oi", "-odb", "-f", sender or "<>", *recipients, stdin=text)
 
 
 class OpenSmtpd(Relay):
