@@ -105,7 +105,7 @@ impl Content {
         let ends = if self.ends == LineEnds::Lenient { LineEnds::Lenient } else { LineEnds::Normalise };
         let rest = input.get(at..).unwrap_or_default();
         let scan = scanner.scan(rest, ends, &mut |piece| {
-            meter.follow(octets(piece), true);
+            meter.follow(piece.octets(), true);
             if sound {
                 Exchange::content(input, &Cleared::released(piece), out);
             }
@@ -136,9 +136,9 @@ impl Content {
         let (sound, meter, mark) = (self.fault.is_none(), &mut self.meter, out.mark());
         let mut size = 0;
         let mut release = |piece: Piece<'_>| {
-            meter.follow(octets(piece), false);
+            meter.follow(piece.octets(), false);
             if sound {
-                size += octets(piece).len();
+                size += piece.octets().len();
                 Exchange::content(input, &Cleared::released(piece), out);
             }
         };
@@ -179,9 +179,4 @@ impl Content {
     pub(super) fn has_lines(&self) -> bool {
         !matches!(self.transfer, Transfer::Chunks { binary: true, .. })
     }
-}
-
-fn octets(piece: Piece<'_>) -> &[u8] {
-    let (Piece::Content(slice) | Piece::Own(slice)) = piece;
-    slice
 }

@@ -16,6 +16,7 @@
 pub mod chunk;
 pub mod command;
 pub mod extension;
+mod glance;
 pub mod line;
 pub mod mail_data;
 pub mod parameter;
