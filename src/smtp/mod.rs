@@ -12,6 +12,7 @@
 //! | [`reply`] | what a relay answered, and what Gatepost answers itself |
 //! | [`mail_data`] | content between DATA and its final dot |
 //! | [`chunk`] | content counted by BDAT |
+//! | `glance` | a look at many octets of content at once: is there anything odd? |
 
 pub mod chunk;
 pub mod command;
