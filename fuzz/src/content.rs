@@ -68,8 +68,13 @@ fn scanned(slices: &[&[u8]], ends: LineEnds) -> (Data, bool) {
     let mut scanner = Scanner::default();
     let mut data = Data { taken: 0, released: Vec::new(), bare: false, nul: false };
     for slice in slices {
-        let found = scanner.scan(slice, ends, &mut |piece| match piece {
-            Piece::Content(octets) | Piece::Own(octets) => data.released.extend_from_slice(octets),
+        let found = scanner.scan(slice, ends, &mut |piece| {
+            if let Piece::Plain(octets) = piece {
+                let starts = data.released.is_empty() || data.released.ends_with(b"\n");
+                let stuffed = starts && octets.starts_with(b".") || octets.windows(2).any(|w| w == b"\n.");
+                assert!(octets.is_ascii() && !stuffed, "a piece is called plain that is not");
+            }
+            data.released.extend_from_slice(piece.octets());
         });
         data.taken += found.taken;
         data.bare |= found.bare_cr || found.bare_lf;
@@ -158,8 +163,10 @@ pub fn chunk(data: &[u8]) {
         let (mut repair, mut out, mut bare, mut nul) = (Repair::default(), Vec::new(), false, false);
         for slice in pieces(cut, input) {
             let found = repair.pass(slice, LineEnds::Normalise, binary, &mut |piece| {
-                let (Piece::Content(octets) | Piece::Own(octets)) = piece;
+                let octets = piece.octets();
                 assert!(binary || !has_bare(octets), "a piece with half a line end");
+                let plain = matches!(piece, Piece::Plain(_));
+                assert!(!plain || octets.is_ascii(), "a piece is called plain that is not");
                 out.extend_from_slice(octets);
             });
             bare |= found.bare_cr || found.bare_lf;

@@ -7,7 +7,7 @@ use super::kept_mail::{MOST_OCTETS, Mail};
 use super::maildir::Maildir;
 use gatepost::smtp::command::{self, Argument, Command};
 use gatepost::smtp::line::{self, Cut};
-use gatepost::smtp::mail_data::{LineEnds, Piece, Scanner};
+use gatepost::smtp::mail_data::{LineEnds, Scanner};
 use gatepost::smtp::verb::Verb;
 use std::io;
 use std::sync::Arc;
@@ -189,8 +189,7 @@ impl<'m> Relay<'m> {
     fn data(&mut self, rest: &[u8], out: &mut Vec<u8>) -> usize {
         let (Reading::Data(scanner), Some(mail)) = (&mut self.reading, &mut self.mail) else { return 0 };
         let found = scanner.scan(rest, LineEnds::Normalise, &mut |piece| {
-            let (Piece::Content(octets) | Piece::Own(octets)) = piece;
-            mail.unstuff(octets);
+            mail.unstuff(piece.octets());
         });
         if found.ended {
             self.reading = Reading::Commands;

@@ -361,12 +361,12 @@ impl Session {
     }
 
     fn bdat(&mut self, now: Moment, size: u64, last: bool, out: &mut Output) -> Turn {
-        let (ends, budget) = (self.line_ends(), self.new_budget(now));
+        let (ends, budget, limits) = (self.line_ends(), self.new_budget(now), self.setting.policy.limits());
         if let Phase::Introduced(_, stage) = &mut self.phase {
             *stage = match std::mem::replace(stage, Stage::Idle) {
                 Stage::Mail(transaction) => {
                     let binary = transaction.declared.body == Body::BinaryMime;
-                    Stage::Chunks(transaction, Box::new(Content::chunks(ends, binary, budget)))
+                    Stage::Chunks(transaction, Box::new(Content::chunks(ends, binary, limits, budget)))
                 }
                 other => other,
             };

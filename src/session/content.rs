@@ -2,7 +2,8 @@
 
 use super::clock::{Budget, Moment};
 use super::exchange::{Cleared, Exchange, Output, Words};
-use crate::message::header::{Meter, Seen};
+use crate::message::header::{Longest, Meter, Seen, Slice};
+use crate::policy::limits::Limits;
 use crate::policy::verdict::Refusal;
 use crate::smtp::chunk::Repair;
 use crate::smtp::mail_data::{LineEnds, Piece, Scanner};
@@ -54,16 +55,17 @@ pub(super) struct Chunk {
 }
 
 impl Content {
-    pub(super) fn data(ends: LineEnds, budget: Budget) -> Self {
-        Self::new(Transfer::Data(Scanner::default()), ends, budget)
+    pub(super) fn data(ends: LineEnds, limits: &Limits, budget: Budget) -> Self {
+        Self::new(Transfer::Data(Scanner::default()), ends, limits, budget)
     }
 
-    pub(super) fn chunks(ends: LineEnds, binary: bool, budget: Budget) -> Self {
-        Self::new(Transfer::Chunks { repair: Repair::default(), binary, chunk: None }, ends, budget)
+    pub(super) fn chunks(ends: LineEnds, binary: bool, limits: &Limits, budget: Budget) -> Self {
+        Self::new(Transfer::Chunks { repair: Repair::default(), binary, chunk: None }, ends, limits, budget)
     }
 
-    fn new(transfer: Transfer, ends: LineEnds, budget: Budget) -> Self {
-        Self { transfer, ends, meter: Meter::default(), found: Violations::NONE, fault: None, budget }
+    fn new(transfer: Transfer, ends: LineEnds, limits: &Limits, budget: Budget) -> Self {
+        let meter = Meter::new(Longest { header: limits.header_line.max, body: limits.body_line.max });
+        Self { transfer, ends, meter, found: Violations::NONE, fault: None, budget }
     }
 
     /// What was seen so far.
@@ -105,7 +107,7 @@ impl Content {
         let ends = if self.ends == LineEnds::Lenient { LineEnds::Lenient } else { LineEnds::Normalise };
         let rest = input.get(at..).unwrap_or_default();
         let scan = scanner.scan(rest, ends, &mut |piece| {
-            meter.follow(octets(piece), true);
+            meter.follow(piece.octets(), metered(piece, Slice::Stuffed));
             if sound {
                 Exchange::content(input, &Cleared::released(piece), out);
             }
@@ -136,9 +138,9 @@ impl Content {
         let (sound, meter, mark) = (self.fault.is_none(), &mut self.meter, out.mark());
         let mut size = 0;
         let mut release = |piece: Piece<'_>| {
-            meter.follow(octets(piece), false);
+            meter.follow(piece.octets(), metered(piece, Slice::Counted));
             if sound {
-                size += octets(piece).len();
+                size += piece.octets().len();
                 Exchange::content(input, &Cleared::released(piece), out);
             }
         };
@@ -181,7 +183,10 @@ impl Content {
     }
 }
 
-fn octets(piece: Piece<'_>) -> &[u8] {
-    let (Piece::Content(slice) | Piece::Own(slice)) = piece;
-    slice
+/// What a piece is to the meter: `otherwise`, unless more is known of it.
+fn metered(piece: Piece<'_>, otherwise: Slice) -> Slice {
+    match piece {
+        Piece::Plain(_) => Slice::Plain,
+        Piece::Content(_) | Piece::Own(_) => otherwise,
+    }
 }

@@ -19,10 +19,12 @@ use crate::smtp::violation::{Response, Violation};
 impl Session {
     /// The relay said 354: what comes is mail data.
     pub(super) fn begin_mail_data(&mut self, now: Moment) {
-        let (ends, budget) = (self.line_ends(), self.new_budget(now));
+        let (ends, budget, limits) = (self.line_ends(), self.new_budget(now), self.setting.policy.limits());
         if let Phase::Introduced(_, stage) = &mut self.phase {
             *stage = match std::mem::replace(stage, Stage::Idle) {
-                Stage::Mail(transaction) => Stage::Data(transaction, Box::new(Content::data(ends, budget))),
+                Stage::Mail(transaction) => {
+                    Stage::Data(transaction, Box::new(Content::data(ends, limits, budget)))
+                }
                 other => other,
             };
         }
@@ -143,7 +145,6 @@ impl Session {
                 findings.push((limit(key, fault), response));
             }
         };
-        let (header, body) = (limits.header_line, limits.body_line);
         find(seen.received >= limits.received, Limit::Received, Violation::MailLoop, Response::Reject);
         find(
             seen.header_octets > limits.header_total,
@@ -152,10 +153,10 @@ impl Session {
             Response::Reject,
         );
         if content.has_lines() {
-            let long = Violation::HeaderLineTooLong;
-            find(seen.longest_header_line > header.max, Limit::HeaderLine, long, header.then);
-            let long = Violation::BodyLineTooLong;
-            find(seen.longest_body_line > body.max, Limit::BodyLine, long, body.then);
+            let (long, then) = (Violation::HeaderLineTooLong, limits.header_line.then);
+            find(seen.long_header_line, Limit::HeaderLine, long, then);
+            let (long, then) = (Violation::BodyLineTooLong, limits.body_line.then);
+            find(seen.long_body_line, Limit::BodyLine, long, then);
             let repaired = content.found().contains(Violation::BareLineEndInContent);
             if repaired && !content.rejects_bare() {
                 let fault = Violation::BareLineEndInContent;

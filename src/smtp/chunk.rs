@@ -3,6 +3,7 @@
 //! The count alone says where a chunk ends, and no dot has a meaning. Lines must still end in CRLF, because
 //! what a relay stores it may one day send on with DATA.
 
+use super::glance::Lookout;
 use super::mail_data::{LineEnds, Piece};
 use memchr::memchr3;
 
@@ -37,40 +38,35 @@ impl Repair {
         release: &mut impl FnMut(Piece<'a>),
     ) -> Found {
         let mut found = Found::default();
-        let mut rest = input;
         if binary {
-            hand_out(rest, release);
+            hand_out(Piece::Content(input), release);
             return found;
         }
-        while let Some(first) = rest.first() {
+        let (mut at, mut lookout) = (0, Lookout::default());
+        while let Some(first) = input.get(at) {
             if std::mem::take(&mut self.after_cr) {
                 let whole = *first == b'\n';
                 found.bare_cr |= !whole;
                 release(Piece::Own(if whole { b"\r\n" } else { b" " }));
-                rest = rest.get(usize::from(whole)..).unwrap_or_default();
+                at += usize::from(whole);
                 continue;
             }
-            let odd = sound(rest);
-            let Some((content, after)) = rest.split_at_checked(odd) else { break };
-            hand_out(content, release);
-            rest = after;
-            match rest.split_first() {
-                Some((b'\r', after)) => {
-                    self.after_cr = true;
-                    rest = after;
-                }
-                Some((0, after)) => {
+            let piece = sound(input, at, &mut lookout);
+            hand_out(piece, release);
+            at += piece.octets().len();
+            match input.get(at) {
+                Some(b'\r') => self.after_cr = true,
+                Some(0) => {
                     found.nul = true;
                     release(Piece::Own(b" "));
-                    rest = after;
                 }
-                Some((_, after)) => {
+                Some(_) => {
                     found.bare_lf = true;
                     release(Piece::Own(b"\r\n"));
-                    rest = after;
                 }
                 None => {}
             }
+            at += 1;
         }
         found
     }
@@ -82,22 +78,32 @@ impl Repair {
     }
 }
 
-/// How many octets at the front need no repair: up to a NUL, a CR that no LF follows here, or a LF that follows no CR.
-fn sound(input: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(rest) = input.get(at..) {
-        let Some(odd) = memchr3(b'\r', b'\n', 0, rest) else { return input.len() };
-        match rest.get(odd..) {
-            Some([b'\r', b'\n', ..]) => at += odd + 2,
-            _ => return at + odd,
+/// What stands at `from` and needs no repair: up to a NUL, a CR that no LF follows here, or a LF that follows no CR.
+fn sound<'a>(input: &'a [u8], from: usize, lookout: &mut Lookout) -> Piece<'a> {
+    let (mut end, mut seven_bit) = (from, true);
+    while let Some(rest) = input.get(end..).filter(|rest| !rest.is_empty()) {
+        let block = lookout.look(input, end);
+        if let Some(block) = block.filter(|block| block.sound) {
+            end += block.octets;
+            seven_bit &= !block.eight_bit;
+            continue;
+        }
+        let odd = memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
+        let (line, odd) = rest.split_at_checked(odd).unwrap_or((rest, b""));
+        end += line.len();
+        seven_bit &= block.unwrap_or_default().is_ascii(line);
+        match odd {
+            [b'\r', b'\n', ..] => end += 2,
+            _ => break,
         }
     }
-    input.len()
+    let octets = input.get(from..end).unwrap_or_default();
+    if seven_bit { Piece::Plain(octets) } else { Piece::Content(octets) }
 }
 
-fn hand_out<'a>(content: &'a [u8], release: &mut impl FnMut(Piece<'a>)) {
-    if !content.is_empty() {
-        release(Piece::Content(content));
+fn hand_out<'a>(piece: Piece<'a>, release: &mut impl FnMut(Piece<'a>)) {
+    if !piece.octets().is_empty() {
+        release(piece);
     }
 }
 
@@ -113,8 +119,8 @@ mod tests {
             all.nul |= found.nul;
         };
         for slice in slices {
-            note(repair.pass(slice, LineEnds::Normalise, binary, &mut |piece| match piece {
-                Piece::Content(octets) | Piece::Own(octets) => out.extend_from_slice(octets),
+            note(repair.pass(slice, LineEnds::Normalise, binary, &mut |piece| {
+                out.extend_from_slice(piece.octets());
             }));
         }
         let (found, held) = repair.finish(LineEnds::Normalise);
@@ -179,6 +185,6 @@ mod tests {
         let mut pieces = Vec::new();
         Repair::default()
             .pass(b"a\r\nb\r\n.\r\n", LineEnds::Normalise, false, &mut |piece| pieces.push(piece));
-        assert_eq!(pieces, [Piece::Content(b"a\r\nb\r\n.\r\n")]);
+        assert_eq!(pieces, [Piece::Plain(b"a\r\nb\r\n.\r\n")]);
     }
 }

@@ -8,7 +8,8 @@
 #[cfg(test)]
 mod tests;
 
-use memchr::memchr3;
+use super::glance::{Glance, Lookout};
+use memchr::{memchr3, memmem};
 
 /// What bare line ends in content become.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,13 +25,23 @@ pub enum LineEnds {
     Lenient,
 }
 
-/// What the scanner hands out, in order. Slices of `Content` point into the input of the call.
+/// What the scanner hands out, in order. Slices of `Content` and `Plain` point into the input of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
     /// Content as it was sent (still dot-stuffed), exact to the octet.
     Content(&'a [u8]),
+    /// The same, and it was seen on the way that no octet is above 127 and no dot is stuffed.
+    Plain(&'a [u8]),
     /// Octets that the scanner had held back from an earlier call, or that a repair puts in.
     Own(&'static [u8]),
+}
+
+impl<'a> Piece<'a> {
+    /// What is released.
+    pub fn octets(self) -> &'a [u8] {
+        let (Self::Content(octets) | Self::Plain(octets) | Self::Own(octets)) = self;
+        octets
+    }
 }
 
 /// Where in a line the next octet stands.
@@ -142,14 +153,18 @@ impl Scanner {
         release: &mut impl FnMut(Piece<'a>),
     ) -> Scanned {
         let mut found = Scanned::default();
-        let mut outlet = Outlet { input, from: 0, carried: self.position.held(), release };
+        let mut lookout = Lookout::default();
+        let mut outlet = Outlet { input, from: 0, carried: self.position.held(), plain: true, release };
         loop {
-            found.taken += self.skip(input.get(found.taken..).unwrap_or_default());
+            let sound = self.skip(input, found.taken, &mut lookout);
+            outlet.plain &= sound.plain;
+            found.taken = sound.end;
             let Some(octet) = input.get(found.taken) else { break };
             let held = self.position.held().len();
             match self.position.turn(*octet, ends) {
                 Turn::Pass(next) => {
                     outlet.pass();
+                    outlet.plain &= octet.is_ascii() && self.position != Position::Dot;
                     self.position = next;
                 }
                 Turn::Hold(next) => self.position = next,
@@ -178,31 +193,40 @@ impl Scanner {
         found
     }
 
-    /// How many octets at the front are as they should be: lines that end in CRLF, have no dot in front and
-    /// hold no other CR, no LF and no NUL, and the beginning of such a line. What follows needs a turn of its
-    /// own.
+    /// Passes over what is as it should be: lines that end in CRLF, have no dot in front and hold no other CR,
+    /// no LF and no NUL, and the beginning of such a line. What follows needs a turn of its own.
     ///
-    /// This is where the time goes. Vector instructions find the next odd octet, and each is looked at once.
-    fn skip(&mut self, input: &[u8]) -> usize {
-        let mut skipped = 0;
+    /// This is where the time goes: block by block, and only where a block has something odd line by line.
+    fn skip(&mut self, input: &[u8], at: usize, lookout: &mut Lookout) -> Skipped {
+        let mut skipped = Skipped { end: at, plain: true };
         loop {
-            let rest = input.get(skipped..).unwrap_or_default();
-            let plain = match self.position {
+            let rest = input.get(skipped.end..).unwrap_or_default();
+            let passes = match self.position {
                 Position::LineStart => !rest.starts_with(b"."),
                 Position::Inside => true,
                 Position::Cr | Position::Dot | Position::DotCr | Position::RepairedLf => false,
             };
-            if !plain {
+            if !passes {
                 return skipped;
             }
+            let block = lookout.look(input, skipped.end);
+            if let Some(block) = block.filter(|block| block.sound) {
+                let sound = rest.get(..block.octets).unwrap_or(rest);
+                let dot = if block.dotted { memmem::find(sound, b"\n.") } else { None };
+                let sound = dot.and_then(|lf| sound.get(..=lf)).unwrap_or(sound);
+                skipped.add(sound, block);
+                self.position = if sound.ends_with(b"\n") { Position::LineStart } else { Position::Inside };
+                continue;
+            }
             let odd = memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
-            skipped += odd;
-            match rest.get(odd..) {
-                Some([b'\r', b'\n', ..]) => {
+            let (sound, odd) = rest.split_at_checked(odd).unwrap_or((rest, b""));
+            skipped.add(sound, block.unwrap_or_default());
+            match odd {
+                [b'\r', b'\n', ..] => {
                     self.position = Position::LineStart;
-                    skipped += 2;
+                    skipped.end += 2;
                 }
-                _ if odd == 0 => return skipped,
+                _ if sound.is_empty() => return skipped,
                 _ => {
                     self.position = Position::Inside;
                     return skipped;
@@ -212,12 +236,30 @@ impl Scanner {
     }
 }
 
+/// What was passed over.
+struct Skipped {
+    /// Where it ends in the input.
+    end: usize,
+    /// Nothing in it is above 127.
+    plain: bool,
+}
+
+impl Skipped {
+    /// Passes over sound octets; `block` is what is known from their first on.
+    fn add(&mut self, sound: &[u8], block: Glance) {
+        self.end += sound.len();
+        self.plain &= block.is_ascii(sound);
+    }
+}
+
 /// Hands out stretches as long as they can be: what is not yet handed out stands in the input from `from` on,
 /// and `carried` was held back by an earlier call.
 struct Outlet<'a, 'r, R> {
     input: &'a [u8],
     from: usize,
     carried: &'static [u8],
+    /// What stands there is seven-bit, and no dot of it is stuffed.
+    plain: bool,
     release: &'r mut R,
 }
 
@@ -244,9 +286,10 @@ impl<'a, R: FnMut(Piece<'a>)> Outlet<'a, '_, R> {
         let end = (at + self.carried.len()).saturating_sub(held);
         match self.input.get(self.from..end) {
             None | Some([]) => {}
+            Some(content) if self.plain => (self.release)(Piece::Plain(content)),
             Some(content) => (self.release)(Piece::Content(content)),
         }
-        self.from = end;
+        (self.from, self.plain) = (end, true);
     }
 
     fn own(&mut self, octets: &'static [u8]) {

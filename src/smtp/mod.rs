@@ -12,10 +12,12 @@
 //! | [`reply`] | what a relay answered, and what Gatepost answers itself |
 //! | [`mail_data`] | content between DATA and its final dot |
 //! | [`chunk`] | content counted by BDAT |
+//! | `glance` | a look at many octets of content at once: is there anything odd? |
 
 pub mod chunk;
 pub mod command;
 pub mod extension;
+mod glance;
 pub mod line;
 pub mod mail_data;
 pub mod parameter;

@@ -114,9 +114,9 @@ impl Output {
     /// Sends a piece of content to the relay: by reference where it lies in the input.
     pub(super) fn pass(&mut self, input: &[u8], piece: Piece<'_>) {
         match piece {
-            Piece::Content([]) => {}
+            Piece::Content([]) | Piece::Plain([]) => {}
             Piece::Own(octets) => self.write(Side::Relay, |out| out.extend_from_slice(octets)),
-            Piece::Content(slice) => {
+            Piece::Content(slice) | Piece::Plain(slice) => {
                 let start = slice.as_ptr().addr().wrapping_sub(input.as_ptr().addr());
                 let range = start..start.saturating_add(slice.len());
                 debug_assert_eq!(input.get(range.clone()), Some(slice), "content is a slice of the input");

@@ -5,9 +5,15 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-const PARTS: &[&str] = &["\r\n", "\r\n", "\r", "\n", ".", "..", "\0", "\r\n.", "a", "\u{e4}bc", LONG];
+const PARTS: &[&str] =
+    &["\r\n", "\r\n", "\r", "\n", ".", "..", "\0", "\r\n.", "a", "\u{e4}bc", LONG, LINES, LINES, LINES];
 const LONG: &str =
     "a line that is longer than any vector register, so that all ways through the search are gone";
+/// Sound lines, of which a few are looked at together.
+const LINES: &str = concat!(
+    "a line of some length\r\nand another.\r\n\r\n---------------------------------------------- ...\r\n",
+    "This is the last line but one, and behind it there is one that has not ended yet, which\r\nis this"
+);
 const ALPHABET: &[u8] = b"\r\n.a\0";
 const ALL_ENDS: [LineEnds; 3] = [LineEnds::Normalise, LineEnds::Reject, LineEnds::Lenient];
 
@@ -29,12 +35,15 @@ fn scanned(slices: &[&[u8]], ends: LineEnds) -> Outcome {
         if outcome.ended {
             break;
         }
-        let found = scanner.scan(slice, ends, &mut |piece| match piece {
-            Piece::Content(octets) => {
-                assert!(slice.as_ptr_range().contains(&octets.as_ptr()), "content points into the input");
-                outcome.released.extend_from_slice(octets);
+        let found = scanner.scan(slice, ends, &mut |piece| {
+            let (octets, own) = (piece.octets(), matches!(piece, Piece::Own(_)));
+            assert!(own || slice.as_ptr_range().contains(&octets.as_ptr()), "content points into the input");
+            if let Piece::Plain(octets) = piece {
+                let line = outcome.released.is_empty() || outcome.released.ends_with(b"\n");
+                let stuffed = line && octets.starts_with(b".") || octets.windows(2).any(|two| two == b"\n.");
+                assert!(octets.is_ascii() && !stuffed, "{}", octets.escape_ascii());
             }
-            Piece::Own(own) => outcome.released.extend_from_slice(own),
+            outcome.released.extend_from_slice(octets);
         });
         outcome.taken += found.taken;
         outcome.ended = found.ended;
@@ -245,7 +254,7 @@ fn sound_content_is_released_as_it_is_and_in_one_piece() {
     let input = [&content[..], b".\r\nQUIT\r\n"].concat();
     let mut pieces = Vec::new();
     let found = Scanner::default().scan(&input, LineEnds::Normalise, &mut |piece| pieces.push(piece));
-    assert_eq!(pieces, [Piece::Content(&content)]);
+    assert_eq!(pieces, [Piece::Plain(&content)]);
     assert_eq!(found, Scanned { taken: content.len() + 3, ended: true, ..Scanned::default() });
 }
 
