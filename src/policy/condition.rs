@@ -93,6 +93,11 @@ impl When {
         self.any.is_empty() || self.any.iter().any(|all| all.iter().all(|clause| holds(clause, scene)))
     }
 
+    /// Its tables: it holds if all of any does. None at all: always.
+    pub(super) fn tables(&self) -> &[Vec<Clause>] {
+        &self.any
+    }
+
     /// Whether it holds always.
     pub(super) fn is_always(&self) -> bool {
         self.any.is_empty()
@@ -149,7 +154,7 @@ impl When {
 }
 
 /// The null reverse-path is the exception: only `mail.null` speaks of it, no other `mail.*` pattern, negated or not.
-fn holds(clause: &Clause, scene: &Scene<'_>) -> bool {
+pub(super) fn holds(clause: &Clause, scene: &Scene<'_>) -> bool {
     let field = clause.field();
     let null = scene.mail.is_some_and(|mail| mail.path == ReversePath::Null);
     if null && field.is_of_mail() && field != Field::MailNull {

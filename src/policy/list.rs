@@ -4,58 +4,109 @@ use super::field::{Kind, Seen};
 use super::fold::Folded;
 use super::network::{self, NetworkSet};
 use super::source::{Diagnostic, Findings, Located};
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-type Names = HashSet<Box<[u8]>>;
+/// Folded names, each with what it stands for. A set, where that is nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names<V>(HashMap<Box<[u8]>, V>);
+
+impl Names<()> {
+    fn insert(&mut self, name: &[u8]) {
+        self.0.insert(Box::from(name), ());
+    }
+}
+
+impl<V> Names<V> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What a folded name stands for.
+    fn get(&self, name: &[u8]) -> Option<&V> {
+        self.0.get(name)
+    }
+
+    /// Likewise, of a text as it was written.
+    pub(super) fn get_text(&self, text: &[u8]) -> Option<&V> {
+        self.get(&Folded::text(text))
+    }
+}
+
+impl<V: Default> Names<V> {
+    /// Takes all names of a set in, and tells `meet` of each.
+    pub(super) fn learn(&mut self, set: &Names<()>, meet: &mut impl FnMut(&mut V)) {
+        for name in set.0.keys() {
+            meet(self.0.entry(name.clone()).or_default());
+        }
+    }
+}
 
 /// Findings about one list; what is behind them is counted.
 const SHOWN: usize = 10;
 
-/// Domains: `example.com` is that name alone, `.example.com` its subdomains.
+/// Domains: `example.com` is that name alone, `.example.com` its subdomains. A set, where `V` says nothing.
 #[derive(Clone, Debug, Default)]
-pub(super) struct DomainSet {
-    names: Names,
+pub(super) struct DomainMap<V> {
+    names: Names<V>,
     /// With their dot in front.
-    parents: Names,
-    /// The longest of `parents`: what is longer need not be looked up.
-    longest: usize,
+    parents: Names<V>,
+    /// The most labels that one of `parents` has: what has more need not be looked up.
+    deepest: usize,
 }
 
-impl DomainSet {
+impl DomainMap<()> {
     fn insert(&mut self, entry: &str) {
         match entry.strip_prefix('.') {
             None => {
-                self.names.insert(Box::from(&*Folded::domain(entry.as_bytes())));
+                self.names.insert(&Folded::domain(entry.as_bytes()));
             }
             Some(parent) => {
                 let mut name = b".".to_vec();
                 name.extend_from_slice(&Folded::domain(parent.as_bytes()));
-                self.longest = self.longest.max(name.len());
-                self.parents.insert(name.into_boxed_slice());
+                self.deepest = self.deepest.max(memchr::memchr_iter(b'.', &name).count());
+                self.parents.insert(&name);
             }
         }
     }
+}
 
-    fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.parents.is_empty()
+impl<V> DomainMap<V> {
+    fn len(&self) -> usize {
+        self.names.len() + self.parents.len()
     }
 
-    /// Whether a folded name is in it.
-    fn contains_folded(&self, name: &[u8]) -> bool {
-        if self.names.contains(name) {
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Asks about every entry under which a name, as it was written, falls, until one is wanted.
+    pub(super) fn any(&self, name: &[u8], mut wanted: impl FnMut(&V) -> bool) -> bool {
+        let name = Folded::domain(name);
+        if self.names.get(&name).is_some_and(&mut wanted) {
             return true;
         }
         if self.parents.is_empty() {
             return false;
         }
-        memchr::memchr_iter(b'.', name).filter_map(|dot| name.get(dot..)).any(|suffix| {
-            suffix.len() < name.len() && suffix.len() <= self.longest && self.parents.contains(suffix)
-        })
+        memchr::memrchr_iter(b'.', &name)
+            .take(self.deepest)
+            .filter_map(|dot| name.get(dot..))
+            .filter(|suffix| suffix.len() < name.len())
+            .filter_map(|suffix| self.parents.get(suffix))
+            .any(wanted)
     }
+}
 
-    /// Whether a name, as it was written, is in it.
-    pub(super) fn contains(&self, name: &[u8]) -> bool {
-        self.contains_folded(&Folded::domain(name))
+impl<V: Default> DomainMap<V> {
+    /// Takes all entries of a set in, and tells `meet` of each.
+    pub(super) fn learn(&mut self, set: &DomainMap<()>, meet: &mut impl FnMut(&mut V)) {
+        self.names.learn(&set.names, meet);
+        self.parents.learn(&set.parents, meet);
+        self.deepest = self.deepest.max(set.deepest);
     }
 }
 
@@ -64,37 +115,55 @@ impl DomainSet {
 /// Local parts are compared without case. RFC 5321 2.4 leaves their case to the final host, but a list is read by
 /// people, and no list tells `Root` from `root` on purpose.
 #[derive(Clone, Debug, Default)]
-pub(super) struct MailboxSet {
-    whole: Names,
-    domains: DomainSet,
-    locals: Names,
+pub(super) struct MailboxMap<V> {
+    whole: Names<V>,
+    domains: DomainMap<V>,
+    locals: Names<V>,
 }
 
-impl MailboxSet {
+impl MailboxMap<()> {
     fn insert(&mut self, entry: &str) {
         match entry.rsplit_once('@') {
             Some(("", domain)) => self.domains.insert(domain),
             Some((local, "")) => {
-                self.locals.insert(Box::from(&*Folded::text(local.as_bytes())));
+                self.locals.insert(&Folded::text(local.as_bytes()));
             }
             Some((local, domain)) => {
-                self.whole.insert(Box::from(&*Folded::mailbox(local.as_bytes(), domain.as_bytes())));
+                self.whole.insert(&Folded::mailbox(local.as_bytes(), domain.as_bytes()));
             }
             None => {}
         }
     }
+}
 
-    fn is_empty(&self) -> bool {
-        self.whole.is_empty() && self.domains.is_empty() && self.locals.is_empty()
+impl<V> MailboxMap<V> {
+    fn len(&self) -> usize {
+        self.whole.len() + self.domains.len() + self.locals.len()
     }
 
-    fn contains(&self, local: &[u8], domain: Option<&[u8]>) -> bool {
-        if !self.locals.is_empty() && self.locals.contains(&*Folded::text(local)) {
+    /// Asks about every entry under which a mailbox falls, until one is wanted.
+    pub(super) fn any(
+        &self,
+        local: &[u8],
+        domain: Option<&[u8]>,
+        mut wanted: impl FnMut(&V) -> bool,
+    ) -> bool {
+        if !self.locals.is_empty() && self.locals.get_text(local).is_some_and(&mut wanted) {
             return true;
         }
         let Some(domain) = domain else { return false };
-        (!self.whole.is_empty() && self.whole.contains(&*Folded::mailbox(local, domain)))
-            || (!self.domains.is_empty() && self.domains.contains(domain))
+        let whole = (!self.whole.is_empty()).then(|| Folded::mailbox(local, domain));
+        whole.and_then(|mailbox| self.whole.get(&mailbox)).is_some_and(&mut wanted)
+            || (!self.domains.is_empty() && self.domains.any(domain, wanted))
+    }
+}
+
+impl<V: Default> MailboxMap<V> {
+    /// Takes all entries of a set in, and tells `meet` of each.
+    pub(super) fn learn(&mut self, set: &MailboxMap<()>, meet: &mut impl FnMut(&mut V)) {
+        self.whole.learn(&set.whole, meet);
+        self.domains.learn(&set.domains, meet);
+        self.locals.learn(&set.locals, meet);
     }
 }
 
@@ -102,9 +171,9 @@ impl MailboxSet {
 #[derive(Clone, Debug)]
 pub(super) enum List {
     Networks(NetworkSet),
-    Domains(DomainSet),
-    Mailboxes(MailboxSet),
-    Texts(Names),
+    Domains(DomainMap<()>),
+    Mailboxes(MailboxMap<()>),
+    Texts(Names<()>),
 }
 
 impl List {
@@ -121,7 +190,7 @@ impl List {
                     .collect(),
             ),
             Kind::Domain => {
-                let mut set = DomainSet::default();
+                let mut set = DomainMap::default();
                 for entry in entries {
                     if is_domain(&entry.value) {
                         set.insert(&entry.value);
@@ -132,7 +201,7 @@ impl List {
                 List::Domains(set)
             }
             Kind::Mailbox => {
-                let mut set = MailboxSet::default();
+                let mut set = MailboxMap::default();
                 for entry in entries {
                     if is_mailbox(&entry.value) {
                         set.insert(&entry.value);
@@ -145,32 +214,41 @@ impl List {
                 }
                 List::Mailboxes(set)
             }
-            Kind::Text | Kind::Word => List::Texts(
-                entries.iter().map(|entry| Box::from(&*Folded::text(entry.value.as_bytes()))).collect(),
-            ),
+            Kind::Text | Kind::Word => {
+                let mut set = Names::default();
+                for entry in entries {
+                    set.insert(&Folded::text(entry.value.as_bytes()));
+                }
+                List::Texts(set)
+            }
             Kind::Number(_) | Kind::Truth => return None,
         };
         faults.say_how_many(entries);
         Some(list)
     }
 
+    /// How many entries it has. Networks that touch are one.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            List::Networks(set) => set.len(),
+            List::Domains(set) => set.len(),
+            List::Mailboxes(set) => set.len(),
+            List::Texts(set) => set.len(),
+        }
+    }
+
     /// Whether nothing is in it.
     pub(super) fn is_empty(&self) -> bool {
-        match self {
-            List::Networks(set) => set.is_empty(),
-            List::Domains(set) => set.is_empty(),
-            List::Mailboxes(set) => set.is_empty(),
-            List::Texts(set) => set.is_empty(),
-        }
+        self.len() == 0
     }
 
     /// Whether a value is in it.
     pub(super) fn contains(&self, seen: &Seen<'_>) -> bool {
         match (self, seen) {
             (List::Networks(set), Seen::Address(address)) => set.contains(*address),
-            (List::Domains(set), Seen::Domain(name)) => set.contains(name),
-            (List::Mailboxes(set), Seen::Mailbox(local, domain)) => set.contains(local, *domain),
-            (List::Texts(set), Seen::Text(text)) => set.contains(&*Folded::text(text)),
+            (List::Domains(set), Seen::Domain(name)) => set.any(name, |()| true),
+            (List::Mailboxes(set), Seen::Mailbox(local, domain)) => set.any(local, *domain, |()| true),
+            (List::Texts(set), Seen::Text(text)) => set.get_text(text).is_some(),
             // Lists are built for the kind of their field, so nothing else meets here.
             _ => false,
         }

@@ -7,6 +7,7 @@
 use super::nearest::nearest;
 use super::source::{Diagnostic, Findings, Place, Reader, Source};
 use super::tree::{self, Entry, Node, Table, Value};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Parents above parents, and fragments in fragments.
@@ -296,19 +297,21 @@ fn lay_list(
     notes: &mut Vec<String>,
     findings: &Findings,
 ) {
-    let mut own: Vec<(String, Place)> = Vec::new();
+    let mut own: HashMap<String, Place> = HashMap::new();
+    // What the parent has stands first; its own entries are not searched, there may be thousands.
+    let mut inherited = old.len();
     for node in new {
         let Some(id) = identity_of(&node, identity).map(str::to_owned) else {
             old.push(node);
             continue;
         };
-        if let Some((_, first)) = own.iter().find(|(known, _)| *known == id) {
+        if let Some(first) = own.get(&id) {
             let message = format!("[[{name}]] `{}` is written twice, also at {first}", id.escape_debug());
             findings.add(node.place.error(message));
             continue;
         }
-        own.push((id.clone(), node.place.clone()));
-        let place = old.iter().position(|known| identity_of(known, identity) == Some(&id));
+        own.insert(id.clone(), node.place.clone());
+        let place = old.iter().take(inherited).position(|known| identity_of(known, identity) == Some(&id));
         let replaced = place.and_then(|place| old.get_mut(place));
         match (replaced, is_off(&node)) {
             (Some(known), false) => {
@@ -318,6 +321,7 @@ fn lay_list(
             (Some(known), true) => {
                 notes.push(format!("{name} {id} ({}) is removed at {}", known.place, node.place));
                 old.retain(|known| identity_of(known, identity) != Some(&id));
+                inherited -= 1;
             }
             (None, false) => old.push(node),
             (None, true) => {

@@ -1,8 +1,9 @@
 //! Sets of addresses and networks: sorted intervals, one binary search an address.
 
 use super::source::{Diagnostic, Place};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Subnets};
 use std::net::{IpAddr, Ipv6Addr};
+use std::ops::{Range, RangeInclusive};
 
 /// What a network must look like.
 pub const NETWORK: &str = "an address or network like \"192.0.2.1\" or \"2001:db8::/32\"";
@@ -57,56 +58,191 @@ fn number(address: IpAddr) -> u128 {
     .to_bits()
 }
 
+/// IPv4 among all addresses.
+const FOUR: RangeInclusive<u128> = 0xffff_0000_0000..=0xffff_ffff_ffff;
+
 /// A set of networks.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct NetworkSet {
-    /// First and last address of each stretch, sorted, none touching the next.
-    stretches: Vec<(u128, u128)>,
+    /// Stretches that are in it, and those between them.
+    inside: NetworkMap<bool>,
 }
 
 impl NetworkSet {
     /// Whether the address lies in one of them.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let wanted = number(address);
-        let behind = self.stretches.partition_point(|(first, _)| *first <= wanted);
-        let found = behind.checked_sub(1).and_then(|place| self.stretches.get(place));
-        found.is_some_and(|(_, last)| wanted <= *last)
+        self.inside.get(address)
+    }
+
+    /// How many stretches it is.
+    pub fn len(&self) -> usize {
+        self.stretches().count()
     }
 
     /// Whether no address lies in it.
     pub fn is_empty(&self) -> bool {
-        self.stretches.is_empty()
+        self.len() == 0
     }
 
     /// Whether every IPv4 or every IPv6 address lies in it: what operators write for "any".
     pub fn is_everybody(&self) -> bool {
-        let four = number(IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0)));
-        let covers = |(first, last): &(u128, u128)| {
-            (*first <= four && *last >= four + u128::from(u32::MAX)) || (*first == 0 && *last == u128::MAX)
+        let covers = |(first, last): (u128, u128)| {
+            (first <= *FOUR.start() && last >= *FOUR.end()) || (first == 0 && last == u128::MAX)
         };
-        self.stretches.iter().any(covers)
+        self.stretches().any(covers)
+    }
+
+    /// First and last address of each stretch, sorted, none touching the next.
+    fn stretches(&self) -> impl Iterator<Item = (u128, u128)> + '_ {
+        let NetworkMap { starts, values, .. } = &self.inside;
+        let last = |place: usize| starts.get(place + 1).map_or(u128::MAX, |next| next.saturating_sub(1));
+        let stretches = starts.iter().zip(values).enumerate();
+        stretches.filter(|(_, (_, inside))| **inside).map(move |(place, (first, _))| (*first, last(place)))
+    }
+
+    /// The fewest networks that make it up, first and last address of each: never more than were written.
+    pub(super) fn networks(&self) -> impl Iterator<Item = (u128, u128)> + '_ {
+        let cut = |(first, last): (u128, u128)| {
+            Ipv6Subnets::new(Ipv6Addr::from_bits(first), Ipv6Addr::from_bits(last), 0)
+        };
+        self.stretches().flat_map(cut).map(|net| (net.network().to_bits(), net.broadcast().to_bits()))
     }
 }
 
 impl FromIterator<IpNet> for NetworkSet {
     fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> NetworkSet {
-        let mut all: Vec<(u128, u128)> =
-            networks.into_iter().map(|net| (number(net.network()), number(net.broadcast()))).collect();
-        all.sort_unstable();
-        let mut stretches: Vec<(u128, u128)> = Vec::with_capacity(all.len());
-        for (first, last) in all {
-            match stretches.last_mut() {
-                Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
-                _ => stretches.push((first, last)),
+        let ends = |net: IpNet| (number(net.network()), number(net.broadcast()), ());
+        NetworkSet { inside: NetworkMap::new(networks.into_iter().map(ends).collect(), |_, ()| true) }
+    }
+}
+
+/// Networks, each with what it stands for; what holds for a network holds for those inside it.
+///
+/// The nest of them is laid flat: one search finds the innermost, which knows what holds around it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NetworkMap<V> {
+    /// Where each stretch begins, in order; it ends where the next one begins. At most two for each network.
+    starts: Vec<u128>,
+    /// What holds in it.
+    values: Vec<V>,
+    four: Ladder,
+    six: Ladder,
+}
+
+impl<V: Copy + Default + PartialEq> NetworkMap<V> {
+    /// Lays networks flat (first and last address of each, as [`NetworkSet::networks`] gives them). `join` says what
+    /// holds in one, given what holds around it.
+    pub(super) fn new<T: Ord>(
+        mut networks: Vec<(u128, u128, T)>,
+        mut join: impl FnMut(V, T) -> V,
+    ) -> NetworkMap<V> {
+        // Outer before inner: of two networks that begin at once the longer one goes first.
+        networks.sort_unstable_by(|a, b| (a.0, b.1, &a.2).cmp(&(b.0, a.1, &b.2)));
+        let mut map = NetworkMap::default();
+        let mut around: Vec<(u128, V)> = Vec::new();
+        for (first, last, meaning) in networks {
+            map.close(&mut around, Some(first));
+            let outer = around.last().map_or_else(V::default, |(_, value)| *value);
+            let value = join(outer, meaning);
+            map.begin(first, value);
+            around.push((last, value));
+        }
+        map.close(&mut around, None);
+        map.join_neighbours();
+        let fours = map.starts.partition_point(|start| start <= FOUR.end());
+        map.four = Ladder::new(&map.starts, 0..fours, *FOUR.start());
+        map.six = Ladder::new(&map.starts, fours..map.starts.len(), 0);
+        map
+    }
+
+    /// Ends the networks that end before `next`.
+    fn close(&mut self, around: &mut Vec<(u128, V)>, next: Option<u128>) {
+        while let Some((last, _)) = around.pop_if(|(last, _)| next.is_none_or(|next| *last < next)) {
+            let outer = around.last().map_or_else(V::default, |(_, value)| *value);
+            if let Some(behind) = last.checked_add(1) {
+                self.begin(behind, outer);
             }
         }
-        NetworkSet { stretches }
+    }
+
+    fn begin(&mut self, start: u128, value: V) {
+        match (self.starts.last(), self.values.last_mut()) {
+            (Some(known), Some(old)) if *known == start => *old = value,
+            _ => {
+                self.starts.push(start);
+                self.values.push(value);
+            }
+        }
+    }
+
+    /// Where the same holds on both sides, nothing begins.
+    fn join_neighbours(&mut self) {
+        let stretches = self.starts.iter().copied().zip(self.values.iter().copied());
+        let mut before = V::default();
+        let (starts, values) =
+            stretches.filter(|(_, value)| std::mem::replace(&mut before, *value) != *value).unzip();
+        (self.starts, self.values) = (starts, values);
+    }
+
+    /// What holds for an address.
+    pub(super) fn get(&self, address: IpAddr) -> V {
+        let wanted = number(address);
+        let ladder = if wanted <= *FOUR.end() { &self.four } else { &self.six };
+        let near = ladder.around(wanted);
+        let behind = near.start
+            + self.starts.get(near).map_or(0, |near| near.partition_point(|start| *start <= wanted));
+        behind.checked_sub(1).and_then(|place| self.values.get(place)).copied().unwrap_or_default()
+    }
+}
+
+/// Where to search: the space from the first to the last of some starts, cut into about as many rungs of equal size as
+/// there are starts. Among networks of one provenance a search is a step or two, however many there are.
+#[derive(Clone, Debug, Default)]
+struct Ladder {
+    base: u128,
+    /// The size of a rung, as a power of two.
+    shift: u32,
+    /// How many starts lie below each rung, and at the end how many there are.
+    below: Vec<u32>,
+}
+
+impl Ladder {
+    /// A ladder for the starts at `places`. What lies below `floor` shares the first rung.
+    fn new(starts: &[u128], places: Range<usize>, floor: u128) -> Ladder {
+        let count = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+        let own = starts.get(places.clone()).unwrap_or_default();
+        let base = own.iter().find(|start| **start >= floor).copied().unwrap_or(floor);
+        let span = own.last().map_or(0, |last| last.saturating_sub(base));
+        let shift = (u128::BITS - span.leading_zeros())
+            .saturating_sub(count(own.len()).checked_ilog2().unwrap_or_default());
+        let mut ladder = Ladder { base, shift, below: vec![count(places.start)] };
+        for (place, start) in places.clone().zip(own) {
+            let rung = ladder.rung(*start);
+            while ladder.below.len() <= rung {
+                ladder.below.push(count(place));
+            }
+        }
+        ladder.below.push(count(places.end));
+        ladder
+    }
+
+    fn rung(&self, wanted: u128) -> usize {
+        usize::try_from(wanted.saturating_sub(self.base) >> self.shift).unwrap_or(usize::MAX)
+    }
+
+    /// Where the first start behind an address lies.
+    fn around(&self, wanted: u128) -> Range<usize> {
+        let rung = self.rung(wanted).min(self.below.len().saturating_sub(2));
+        let place = |rung| self.below.get(rung).and_then(|place| usize::try_from(*place).ok()).unwrap_or(0);
+        place(rung)..place(rung + 1)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn set(networks: &[&str]) -> NetworkSet {
         networks.iter().map(|text| parse(text).unwrap()).collect()
@@ -115,7 +251,7 @@ mod tests {
     #[test]
     fn neighbours_and_overlaps_become_one_stretch() {
         let set = set(&["10.0.0.0/9", "10.128.0.0/9", "10.1.2.3", "192.0.2.1"]);
-        assert_eq!(set.stretches.len(), 2);
+        assert_eq!(set.len(), 2);
         assert!(set.contains("10.255.255.255".parse().unwrap()));
         assert!(!set.contains("11.0.0.0".parse().unwrap()));
         assert!(!set.contains("9.255.255.255".parse().unwrap()));
@@ -142,5 +278,34 @@ mod tests {
         assert!(
             matches!(wrong, WrongNetwork::HostBits { network, .. } if network.to_string() == "192.0.2.0/24")
         );
+    }
+
+    fn network() -> impl Strategy<Value = IpNet> {
+        let four = (prop_oneof![any::<u32>(), 0x0a00_0000..0x0a00_0400_u32], 0..=32_u8)
+            .prop_map(|(bits, prefix)| IpNet::new(IpAddr::V4(bits.into()), prefix));
+        let six = (prop_oneof![any::<u128>(), 0..0x400_u128], 0..=128_u8)
+            .prop_map(|(bits, prefix)| IpNet::new(IpAddr::V6(bits.into()), prefix));
+        prop_oneof![4 => four, 1 => six].prop_map(|net| net.unwrap().trunc())
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_finds_the_networks_around_it(nets in vec(network(), 0..200), others in vec(network(), 0..20)) {
+            let set: NetworkSet = nets.iter().copied().collect();
+            let numbered = (0..).zip(&nets).map(|(place, net)| (number(net.network()), number(net.broadcast()), place));
+            // The innermost knows all around it: here, their sum.
+            let map = NetworkMap::new(numbered.collect(), |around: u64, place: u64| around + place + 1);
+            for address in nets.iter().chain(&others).flat_map(|net| [net.network(), net.broadcast()]) {
+                let wanted = number(address);
+                let around: u64 = (1..)
+                    .zip(&nets)
+                    .filter(|(_, net)| (number(net.network())..=number(net.broadcast())).contains(&wanted))
+                    .map(|(place, _)| place)
+                    .sum();
+                prop_assert_eq!(map.get(address), around, "{}", address);
+                prop_assert_eq!(set.contains(address), around > 0, "{}", address);
+            }
+            prop_assert!(set.networks().count() <= nets.len());
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Patterns, as they stand behind a field in `when`: `{ "mail.domain" = ["@local_domains", "!*.example"] }`.
 
 use super::document::{expected, unknown_word};
+use super::effective::Inline;
 use super::field::{Field, Kind, Seen, Unit};
 use super::fold::Folded;
 use super::list::List;
 use super::lists::Lists;
+use super::needle::{self, AnyOf};
 use super::quantity;
 use super::source::{Diagnostic, Findings, Located, Place};
 use super::tree::{Node, Value};
@@ -44,7 +46,7 @@ impl Test {
 
 /// What wildcards and expressions look at.
 #[expect(clippy::large_enum_variant, reason = "it lives on the stack, to spare the heap")]
-enum Shown<'s> {
+pub(super) enum Shown<'s> {
     Written(&'s [u8]),
     Folded(Folded),
 }
@@ -60,7 +62,7 @@ impl Deref for Shown<'_> {
 }
 
 /// A value as wildcards and expressions see it: domains folded, all else as it was written.
-fn shown<'s>(seen: &'s Seen<'_>) -> Option<Shown<'s>> {
+pub(super) fn shown<'s>(seen: &'s Seen<'_>) -> Option<Shown<'s>> {
     match seen {
         Seen::Text(text) => Some(Shown::Written(text)),
         Seen::Domain(name) => Some(Shown::Folded(Folded::domain(name))),
@@ -81,6 +83,35 @@ struct Pattern {
 pub(super) struct Clause {
     field: Field,
     any: Vec<Pattern>,
+    /// As it stands in the file: of two that say the same one answer will do.
+    written: Arc<str>,
+}
+
+/// By what a pattern is found without being asked.
+#[derive(Debug)]
+pub(super) enum Key<'c> {
+    /// The value is in a list.
+    Listed(&'c List),
+    /// The value holds one of each.
+    Needles(Vec<AnyOf>),
+    /// The value fits a regular expression, of which nothing more can be said.
+    Expression(&'c str),
+}
+
+impl Pattern {
+    fn key(&self) -> Option<Key<'_>> {
+        let needles = |needles: Vec<AnyOf>| (!needles.is_empty()).then_some(Key::Needles(needles));
+        match &self.test {
+            _ if self.negated => None,
+            Test::Listed(list) => Some(Key::Listed(list)),
+            Test::Wildcard(wildcard) => needles(needle::of_pieces(wildcard.pieces())),
+            Test::Expression(expression) => {
+                let text = expression.as_str();
+                needles(needle::of_expression(text)).or(Some(Key::Expression(text)))
+            }
+            Test::Between(_) | Test::Is(_) => None,
+        }
+    }
 }
 
 impl Clause {
@@ -90,6 +121,16 @@ impl Clause {
             None => pattern.negated,
             Some(seen) => pattern.test.fits(seen) != pattern.negated,
         })
+    }
+
+    /// By what each of its patterns is found; none, if one of them can only be asked.
+    pub(super) fn keys(&self) -> Option<Vec<Key<'_>>> {
+        self.any.iter().map(Pattern::key).collect()
+    }
+
+    /// As it stands in the file, field and all.
+    pub(super) fn written(&self) -> &str {
+        &self.written
     }
 
     /// The field of which it speaks.
@@ -144,7 +185,8 @@ impl Clause {
             let list = List::build(field.kind(), &plain, findings)?;
             any.push(Pattern { negated: false, test: Test::Listed(Arc::new(list)) });
         }
-        sound.then_some(Clause { field, any })
+        let written = format!("{} = {}", field.name(), Inline(node)).into();
+        sound.then_some(Clause { field, any, written })
     }
 }
 

@@ -1,7 +1,11 @@
 //! `[[rule]]`, `[[signature]]` and `[[exempt]]`, compiled, and the order in which they are asked.
 
+#[cfg(test)]
+mod tests;
+
 use super::Mode;
 use super::condition::{Point, Scene, When};
+use super::index::{Index, Tables};
 use super::pattern::Clause;
 use super::source::Place;
 use super::tree::Date;
@@ -61,25 +65,36 @@ impl Exemptions {
 }
 
 /// Signatures and rules, found by the point at which they are asked.
-///
-/// Whatever makes matching faster belongs behind [`RuleIndex::fitting`].
 #[derive(Debug, Default)]
 pub(super) struct RuleIndex {
     signatures: Vec<Signature>,
     rules: Vec<Rule>,
-    at: HashMap<Point, Vec<Check>>,
+    at: HashMap<Point, Order>,
+}
+
+/// The checks of one point, in the order in which they decide.
+#[derive(Debug)]
+struct Order {
+    checks: Vec<Check>,
+    index: Index,
 }
 
 impl RuleIndex {
     /// Sorts them by point: signatures first, both in file order.
     pub(super) fn new(signatures: Vec<Signature>, rules: Vec<Rule>) -> RuleIndex {
-        let mut at: HashMap<Point, Vec<Check>> = HashMap::new();
+        let mut at: HashMap<Point, (Vec<Check>, Vec<Tables<'_>>)> = HashMap::new();
         for (place, signature) in (0..).zip(&signatures) {
-            at.entry(signature.on).or_default().push(Check::Signature(place));
+            let (checks, tables) = at.entry(signature.on).or_default();
+            checks.push(Check::Signature(place));
+            tables.push(vec![std::slice::from_ref(&signature.clause)]);
         }
         for (place, rule) in (0..).zip(&rules) {
-            at.entry(rule.on).or_default().push(Check::Rule(place));
+            let (checks, tables) = at.entry(rule.on).or_default();
+            checks.push(Check::Rule(place));
+            tables.push(rule.when.tables().iter().map(Vec::as_slice).collect());
         }
+        let order = |(checks, tables): (_, Vec<Tables<'_>>)| Order { checks, index: Index::new(&tables) };
+        let at = at.into_iter().map(|(point, written)| (point, order(written))).collect();
         RuleIndex { signatures, rules, at }
     }
 
@@ -89,11 +104,19 @@ impl RuleIndex {
         point: Point,
         scene: &'i Scene<'i>,
     ) -> impl Iterator<Item = Check> + 'i {
-        let candidates = self.at.get(&point).map(Vec::as_slice).unwrap_or_default();
-        candidates.iter().copied().filter(|check| match check {
-            Check::Signature(_) => self.signature(*check).is_some_and(|signature| signature.fits(scene)),
-            _ => self.rule(*check).is_some_and(|rule| rule.when.holds(scene)),
-        })
+        let order = self.at.get(&point);
+        let candidates = order.into_iter().flat_map(|order| {
+            let check = |turn| order.checks.get(usize::try_from(turn).ok()?).copied();
+            order.index.candidates(scene).filter_map(check)
+        });
+        candidates.filter(|check| self.fits(*check, scene))
+    }
+
+    fn fits(&self, check: Check, scene: &Scene<'_>) -> bool {
+        match check {
+            Check::Signature(_) => self.signature(check).is_some_and(|signature| signature.fits(scene)),
+            _ => self.rule(check).is_some_and(|rule| rule.when.holds(scene)),
+        }
     }
 
     /// The rule behind a check.

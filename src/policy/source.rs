@@ -15,17 +15,25 @@ pub struct Source {
     path: String,
     text: String,
     built_in: bool,
+    /// Where each line begins: a list may have 100,000 of them.
+    lines: Vec<usize>,
 }
 
 impl Source {
     /// A text that stands in a file.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Arc<Source> {
-        Arc::new(Source { path: path.into(), text: text.into(), built_in: false })
+        Arc::new(Source::of(path.into(), text.into(), false))
     }
 
     /// A text that is part of the program.
     pub fn built_in(name: &str, text: &str) -> Arc<Source> {
-        Arc::new(Source { path: format!("built in {name}.toml"), text: text.to_owned(), built_in: true })
+        Arc::new(Source::of(format!("built in {name}.toml"), text.to_owned(), true))
+    }
+
+    fn of(path: String, text: String, built_in: bool) -> Source {
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes());
+        let lines = std::iter::once(0).chain(ends.map(|newline| newline + 1)).collect();
+        Source { path, text, built_in, lines }
     }
 
     /// Its name, as findings print it.
@@ -53,10 +61,11 @@ impl Source {
 
     /// Line number (from 1), octets of the text before that line, and the line itself.
     fn line_at(&self, offset: usize) -> (usize, usize, &str) {
-        let before = self.text.get(..offset).unwrap_or(&self.text);
-        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let number = self.lines.partition_point(|start| *start <= offset);
+        let start =
+            number.checked_sub(1).and_then(|place| self.lines.get(place)).copied().unwrap_or_default();
         let line = self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-        (before.matches('\n').count() + 1, start, line)
+        (number, start, line)
     }
 }
 

@@ -6,7 +6,7 @@ use super::effective::Inline;
 use super::file::RuleEntry;
 use super::rule::{Rule, RuleIndex};
 use super::{Expectation, Mode};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Looks at rules one by one and against each other.
 pub(super) fn check(compiler: &Compiler<'_>, index: &RuleIndex, expectations: &[Expectation]) {
@@ -44,27 +44,20 @@ fn warn(compiler: &Compiler<'_>, rule: &Rule, what: &str, help: Option<&str>) {
 
 /// Rules behind one that always decides before them.
 fn hidden(compiler: &Compiler<'_>, index: &RuleIndex) {
-    let written = |id: &str| {
-        let has_id = |entry: &&RuleEntry<'_>| entry.id.as_ref().is_some_and(|known| known.value == id);
-        compiler
-            .file
-            .rules
-            .iter()
-            .find(has_id)
-            .and_then(|entry| entry.when)
-            .map(|when| Inline(when).to_string())
+    let written = |entry: &RuleEntry<'_>| {
+        let id = entry.id.as_ref().map(|id| id.value.clone())?;
+        Some((id, Inline(entry.when?).to_string()))
     };
-    let mut deciding: Vec<(&Rule, Option<String>)> = Vec::new();
-    let mut conditions = HashSet::new();
+    let conditions: HashMap<String, String> = compiler.file.rules.iter().filter_map(written).collect();
+    // By condition; none is one that always holds.
+    let mut deciding: HashMap<(Point, Option<&String>), &Rule> = HashMap::new();
     for rule in index.rules() {
-        let condition = written(&rule.id);
-        let before = deciding.iter().find(|(earlier, known)| {
-            earlier.on == rule.on && (earlier.when.is_always() || *known == condition)
-        });
-        if let Some((earlier, _)) = before {
+        let condition = conditions.get(&rule.id).filter(|_| !rule.when.is_always());
+        let before = deciding.get(&(rule.on, condition)).or_else(|| deciding.get(&(rule.on, None)));
+        if let Some(earlier) = before {
             warn(compiler, rule, &format!("is hidden by `{}` ({})", earlier.id, earlier.place), None);
-        } else if rule.mode == Mode::Enforce && conditions.insert((rule.on, condition.clone())) {
-            deciding.push((rule, condition));
+        } else if rule.mode == Mode::Enforce {
+            deciding.insert((rule.on, condition), rule);
         }
     }
 }

@@ -14,6 +14,11 @@ impl Wildcard {
         Wildcard { pieces: pieces.collect() }
     }
 
+    /// What must occur in a text that fits, in lower case.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces.iter().map(|piece| &**piece)
+    }
+
     /// Whether all of `octets` fits. Each piece in the middle is taken where it first occurs: with nothing but
     /// asterisks between them no later place could do better, so there is no going back.
     pub(super) fn fits(&self, octets: &[u8]) -> bool {

@@ -373,3 +373,18 @@ fn the_effective_profile_is_a_profile_again() {
     };
     assert_eq!(values(&first.effective), values(&again.effective));
 }
+
+#[test]
+fn a_wrong_line_of_a_long_list_is_named() {
+    let lines =
+        |line: usize| if line == 77_777 { "  not a domain".to_owned() } else { format!("d{line}.example") };
+    let list = (1..=100_000).map(lines).collect::<Vec<_>>().join("\n");
+    let rules = "profile = \"t\"\nextends = \"base\"\n[relay]\nto = \"@ours\"\n[lists]\nours = { file = \"ours.txt\" }\n";
+    let compiled = compile("t.toml", &mut |path| match path {
+        "t.toml" => Ok(rules.to_owned()),
+        "ours.txt" => Ok(list.clone()),
+        other => Err(format!("there is no {other}")),
+    });
+    let [wrong] = compiled.diagnostics.as_slice() else { panic!("{:?}", compiled.diagnostics) };
+    assert_eq!((wrong.path.as_str(), wrong.line, wrong.column), ("ours.txt", 77_777, 3), "{wrong}");
+}
