@@ -189,7 +189,7 @@ fn scene<'a>(client: &str, commands: &'a [(&'a str, Command<'a>)], count: u32) -
             }
             Ok(Argument::Rcpt { path, parameters }) => {
                 scene.rcpt = Some(*path);
-                scene.parameters = Some(parameters);
+                scene.parameters = Some(*parameters);
                 let argument = line.strip_prefix("RCPT ").unwrap_or_default().as_bytes();
                 scene.command = Some(CommandScene { verb: command.verb, length: line.len() + 2, argument });
             }
