@@ -11,6 +11,7 @@ use super::source::Place;
 use super::tree::Date;
 use super::verdict::{Action, Check};
 use crate::smtp::reply::Reply;
+use crate::smtp::verb::Verb;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -79,19 +80,30 @@ struct Order {
     index: Index,
 }
 
+/// Where a rule is asked. What a file says of EHLO it says of HELO (RFC 5321 3.2: both tell who the client is), or
+/// whoever knows the older word would go round it; `hello.verb` tells them apart.
+fn asked(on: Point) -> impl Iterator<Item = Point> {
+    let older = (on == Point::Command(Verb::Ehlo)).then_some(Point::Command(Verb::Helo));
+    std::iter::once(on).chain(older)
+}
+
 impl RuleIndex {
     /// Sorts them by point: signatures first, both in file order.
     pub(super) fn new(signatures: Vec<Signature>, rules: Vec<Rule>) -> RuleIndex {
         let mut at: HashMap<Point, (Vec<Check>, Vec<Tables<'_>>)> = HashMap::new();
         for (place, signature) in (0..).zip(&signatures) {
-            let (checks, tables) = at.entry(signature.on).or_default();
-            checks.push(Check::Signature(place));
-            tables.push(vec![std::slice::from_ref(&signature.clause)]);
+            for point in asked(signature.on) {
+                let (checks, tables) = at.entry(point).or_default();
+                checks.push(Check::Signature(place));
+                tables.push(vec![std::slice::from_ref(&signature.clause)]);
+            }
         }
         for (place, rule) in (0..).zip(&rules) {
-            let (checks, tables) = at.entry(rule.on).or_default();
-            checks.push(Check::Rule(place));
-            tables.push(rule.when.tables().iter().map(Vec::as_slice).collect());
+            for point in asked(rule.on) {
+                let (checks, tables) = at.entry(point).or_default();
+                checks.push(Check::Rule(place));
+                tables.push(rule.when.tables().iter().map(Vec::as_slice).collect());
+            }
         }
         let order = |(checks, tables): (_, Vec<Tables<'_>>)| Order { checks, index: Index::new(&tables) };
         let at = at.into_iter().map(|(point, written)| (point, order(written))).collect();
