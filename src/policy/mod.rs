@@ -2,7 +2,8 @@
 //!
 //! A rule file is read into a tree in which everything knows its place ([`tree`]), laid over its parent ([`merge`]),
 //! read key by key ([`document`], [`file`](mod@file)) and compiled ([`compile`](mod@compile)) into a [`Policy`], which `session`
-//! asks one command at a time. A `Policy` is immutable.
+//! asks one command at a time. Which rules are worth asking is looked up ([`index`]), so that their number costs nothing.
+//! A `Policy` is immutable.
 
 mod agreement;
 pub mod compile;
