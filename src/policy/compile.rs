@@ -97,6 +97,7 @@ impl Compiler<'_> {
             origins: self.origins(),
             expectations,
             list_sizes: self.lists.sizes(),
+            networks: self.lists.networks(),
         })
     }
 

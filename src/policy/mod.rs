@@ -81,6 +81,7 @@ pub struct Policy {
     origins: HashMap<Check, Place>,
     expectations: Vec<Expectation>,
     list_sizes: Vec<(String, usize)>,
+    networks: HashMap<String, NetworkSet>,
 }
 
 /// `[replies]`
@@ -252,7 +253,8 @@ impl Policy {
         }
     }
 
-    fn is_exempt(&self, check: Check, scene: &Scene<'_>) -> bool {
+    /// Whether an `[[exempt]]` excepts this check here.
+    pub fn is_exempt(&self, check: Check, scene: &Scene<'_>) -> bool {
         // Compiling refuses exemptions from `relay` and from locked signatures, so none of them is found here.
         self.exemptions.hold(check, scene)
     }
@@ -355,6 +357,11 @@ impl Policy {
     /// How many entries each named list has. (A reload in which a list shrinks by more than half is refused.)
     pub fn list_sizes(&self) -> &[(String, usize)] {
         &self.list_sizes
+    }
+
+    /// A list of networks, by its name; none: there is no such list, or it holds something else.
+    pub fn networks(&self, list: &str) -> Option<&NetworkSet> {
+        self.networks.get(list)
     }
 
     /// Warns of rules that are still in monitor mode behind their `until`. The core has no clock: the caller says what

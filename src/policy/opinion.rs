@@ -233,6 +233,8 @@ impl Compiler<'_> {
     fn unknown_there(&self, entry: &ExemptEntry<'_>, id: &Located<String>, check: Check, index: &RuleIndex) {
         let on = index.rule(check).map(|rule| rule.on);
         let on = on.or_else(|| index.signature(check).map(|signature| signature.on));
+        let at_the_door = matches!(check, Check::Clients | Check::SessionsPerClient);
+        let on = on.or(at_the_door.then_some(Point::Connect));
         let (Some(on), Some(node)) = (on, entry.when) else { return };
         for (key, place) in keys(node) {
             if let Named::Known(field) = Field::named(key)

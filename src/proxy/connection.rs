@@ -9,6 +9,7 @@ use super::farewell::{Farewell, linger};
 use super::listener::{Door, Phase};
 use super::means::Share;
 use super::relay::Link;
+use super::reserve::Rank;
 use super::roll::Place;
 use super::wire::{Hearing, Pieces, Read, Wire};
 use crate::event::{LinkFailure, Side};
@@ -68,6 +69,7 @@ pub(super) struct Connection {
     share: Share,
     /// What the session was told of the process going away.
     phase: Phase,
+    rank: Rank,
     place: Place,
 }
 
@@ -91,7 +93,7 @@ enum Course {
 }
 
 impl Connection {
-    pub(super) fn new(door: Arc<Door>, client: Wire, place: Place, setting: Setting) -> Self {
+    pub(super) fn new(door: Arc<Door>, client: Wire, (rank, place): (Rank, Place), setting: Setting) -> Self {
         Self {
             peer: setting.client,
             id: setting.id,
@@ -103,6 +105,7 @@ impl Connection {
             share: Share::new(Arc::clone(&door.means)),
             phase: Phase::Open,
             session: Session::new(setting),
+            rank,
             place,
             door,
         }
@@ -147,6 +150,9 @@ impl Connection {
                 turn.cx.waker().wake_by_ref();
                 break;
             }
+        }
+        if self.session.is_between() && matches!(&self.way, Way::Open(link) if link.is_recalled()) {
+            self.tell(turn, Happening::LinkRecalled);
         }
         if !self.share.settle(self.memory()) && self.course == Course::Talking {
             self.tell(turn, Happening::MemoryShort);
@@ -291,7 +297,9 @@ impl Connection {
                     }
                     pieces.push(octets);
                 }
-                Action::OpenLink => self.way = Way::Opening(Box::pin(Arc::clone(&self.door.relay).open())),
+                Action::OpenLink => {
+                    self.way = Way::Opening(Box::pin(Arc::clone(&self.door.relay).open(self.rank)));
+                }
                 Action::CloseLink => {
                     if let Way::Open(mut link) = std::mem::replace(&mut self.way, Way::None) {
                         link.wire.send(cx, *now, &mut to_relay);

@@ -115,14 +115,19 @@ pub fn serve(
 
 /// Binds every address and starts the threads.
 pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) -> io::Result<Gate> {
-    let means = Means::new(telemetry.metrics(), deployment.buffer_memory);
+    let kept = deployment.listeners.iter().filter_map(|listener| Some(listener.reserve.as_ref()?.sessions));
+    let means = Means::new(telemetry.metrics(), deployment.buffer_memory, kept.sum());
     let drain = Arc::new(Drain::default());
     let relays: HashMap<String, Arc<Relay>> = deployment
         .relays
         .iter()
         .map(|relay| {
             let figures = telemetry.metrics().relay(&relay.name);
-            (relay.name.clone(), Relay::new(relay.clone(), Arc::clone(&means), figures))
+            let partners = deployment
+                .listeners
+                .iter()
+                .any(|listener| listener.relay == relay.name && listener.reserve.is_some());
+            (relay.name.clone(), Relay::new(relay.clone(), partners, Arc::clone(&means), figures))
         })
         .collect();
     let (mut doors, mut sockets, mut addresses) = (Vec::new(), Vec::new(), Vec::new());

@@ -11,10 +11,10 @@
 //! | `connection` | a client, its session, its link: the turn |
 //! | `alarm`, `farewell` | when it is due for a turn, and how it ends |
 //! | `wire` | one socket and what waits for it |
-//! | `relay` | addresses, links, what is offered |
+//! | `relay`, `links` | addresses, what is offered; who may have a link to it now |
 //! | `probe` | asking a relay what it offers |
 //! | `means` | memory, descriptors, time |
-//! | `roll` | who is in |
+//! | `roll`, `reserve` | who is in, and for whom room is kept |
 //! | `gate` | the whole of it, running |
 
 mod alarm;
@@ -22,10 +22,12 @@ pub mod config;
 mod connection;
 mod farewell;
 mod gate;
+mod links;
 mod listener;
 mod means;
 mod probe;
 mod relay;
+mod reserve;
 mod roll;
 mod wire;
 

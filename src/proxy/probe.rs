@@ -2,6 +2,7 @@
 
 use super::means::Means;
 use super::relay::{Link, Relay};
+use super::reserve::Rank;
 use crate::event::Side;
 use crate::policy::Policy;
 use crate::policy::compile::compile;
@@ -101,7 +102,7 @@ impl Probe {
             let _ = link.wire.stream().write_all(&to_relay).await;
         }
         if opens {
-            let happening = match Arc::clone(&self.relay).open().await {
+            let happening = match Arc::clone(&self.relay).open(Rank::Partner).await {
                 Ok(link) => {
                     self.link = Some(link);
                     Happening::LinkOpened

@@ -1,22 +1,22 @@
 //! A relay: its addresses, its links, what it offers, and whether it can be reached.
 
 use super::config::{self, Address, Balance, Host};
+use super::links::{Links, Turn};
 use super::lock;
 use super::means::{Descriptor, Means};
+use super::reserve::Rank;
 use super::wire::Wire;
 use crate::event::{LinkFailure, NoService};
 use crate::session::{Moment, Offer, WhenDown};
 use crate::telemetry::OfRelay;
+use prometheus::IntGauge;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How long a command waits for its turn when all links are in use.
-const TURN_WAIT: Duration = Duration::from_secs(20);
 /// How long an offer counts as known.
 const FRESH: Duration = Duration::from_mins(5);
 /// How long the addresses of a name are remembered.
@@ -30,7 +30,7 @@ pub(super) struct Relay {
     config: config::Relay,
     means: Arc<Means>,
     figures: OfRelay,
-    links: Option<Arc<Semaphore>>,
+    links: Arc<Links>,
     /// The address that comes first, under `balance = "spread"`.
     next: AtomicUsize,
     names: Mutex<Option<(Moment, Vec<SocketAddr>)>>,
@@ -44,18 +44,23 @@ pub(super) struct Relay {
 pub(super) struct Link {
     pub(super) wire: Wire,
     turn: Turn,
+    count: Count,
 }
 
-/// One of a relay's links is in use.
+/// A link that operators see.
 #[derive(Debug)]
-struct Turn {
-    relay: Arc<Relay>,
-    _permit: Option<OwnedSemaphorePermit>,
+struct Count(IntGauge);
+
+impl Count {
+    fn of(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
 }
 
-impl Drop for Turn {
+impl Drop for Count {
     fn drop(&mut self) {
-        self.relay.figures.active().dec();
+        self.0.dec();
     }
 }
 
@@ -71,8 +76,15 @@ pub(super) enum Reach {
 }
 
 impl Relay {
-    pub(super) fn new(config: config::Relay, means: Arc<Means>, figures: OfRelay) -> Arc<Self> {
-        let links = config.links.map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))));
+    /// Where it has `partners`, a fifth of its links is kept for them.
+    pub(super) fn new(
+        config: config::Relay,
+        partners: bool,
+        means: Arc<Means>,
+        figures: OfRelay,
+    ) -> Arc<Self> {
+        let kept = if partners { config.links / 5 } else { 0 };
+        let links = Links::new(config.links, kept, figures.waiting().clone());
         Arc::new(Self {
             config,
             means,
@@ -126,19 +138,12 @@ impl Relay {
     }
 
     /// Opens a link, when it is this one's turn.
-    pub(super) async fn open(self: Arc<Self>) -> Result<Link, LinkFailure> {
-        let permit = match &self.links {
-            None => None,
-            Some(links) => match timeout(TURN_WAIT, Arc::clone(links).acquire_owned()).await {
-                Ok(Ok(permit)) => Some(permit),
-                Ok(Err(_)) | Err(_) => return Err(LinkFailure::NoTurn),
-            },
-        };
+    pub(super) async fn open(self: Arc<Self>, rank: Rank) -> Result<Link, LinkFailure> {
+        let Some(turn) = self.links.turn(rank).await else { return Err(LinkFailure::NoTurn) };
         let descriptor = Descriptor::count(&self.means);
         let Some(stream) = self.connect().await else { return Err(LinkFailure::NoConnection) };
-        self.figures.active().inc();
-        let turn = Turn { relay: self, _permit: permit };
-        Ok(Link { wire: Wire::new(stream, descriptor), turn })
+        let count = Count::of(self.figures.active());
+        Ok(Link { wire: Wire::new(stream, descriptor), turn, count })
     }
 
     async fn connect(&self) -> Option<TcpStream> {
@@ -219,9 +224,14 @@ impl Relay {
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Link {
+    /// Whether it is to be given up, if it is not needed now: somebody waits for one.
+    pub(super) fn is_recalled(&self) -> bool {
+        self.turn.is_recalled()
+    }
+
     /// Closes it as it stands, once what was said is out; nobody waits for that.
     pub(super) fn close(self) {
-        let Self { wire, turn } = self;
+        let Self { wire, turn, count } = self;
         let (mut stream, pending, descriptor) = wire.into_rest();
         if pending.is_empty() {
             return;
@@ -230,7 +240,7 @@ impl Link {
             let rest = tokio::io::AsyncWriteExt::write_all(&mut stream, &pending);
             // A relay that does not take it in time hears no end of mail data: what it has is no message.
             let _ = timeout(LAST_WORDS, rest).await;
-            drop((stream, turn, descriptor));
+            drop((stream, turn, count, descriptor));
         });
     }
 }
@@ -242,7 +252,7 @@ mod tests {
 
     fn relay(config: config::Relay) -> Arc<Relay> {
         let metrics = Metrics::new();
-        Relay::new(config, Means::new(&metrics, 1000), metrics.relay("test"))
+        Relay::new(config, false, Means::new(&metrics, 1000, 0), metrics.relay("test"))
     }
 
     fn addresses(texts: &[&str]) -> Vec<Address> {

@@ -74,6 +74,14 @@ impl Session {
         self.link = Link::Closed;
     }
 
+    /// Lets others have the link, if it is not needed now: the next command that needs one asks for another.
+    pub(super) fn give_up_link(&mut self, now: Moment, out: &mut Output) {
+        if matches!(self.link, Link::Open { .. }) && self.is_between() {
+            self.exchange.say(now, Own::Quit, out);
+            self.drop_link(out);
+        }
+    }
+
     /// CRLF.CRLF was seen.
     pub(super) fn end_of_mail_data(&mut self, now: Moment, out: &mut Output) {
         self.judge_whole(now, out);

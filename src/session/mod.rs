@@ -63,6 +63,8 @@ pub enum Happening {
     LinkOpened,
     /// It could not be had.
     LinkFailed(LinkFailure),
+    /// Somebody else waits for a link: the one that is open is given up, if no message is on its way.
+    LinkRecalled,
     /// A side will send nothing more. Of the client this is told only once everything it sent was taken or cannot be
     /// ([`Session::is_waiting`]).
     Ended(Side),
@@ -156,6 +158,7 @@ impl Session {
         match what {
             Happening::LinkOpened => self.link_opened(),
             Happening::LinkFailed(why) => self.link_failed(now, why, link::words(why), out),
+            Happening::LinkRecalled => self.give_up_link(now, out),
             Happening::Ended(Side::Client) => self.end(now, Ending::ClientClosed, out),
             Happening::Ended(Side::Relay) => self.relay_lost(now, out),
             Happening::DeadlinePassed => self.deadline_passed(now, out),

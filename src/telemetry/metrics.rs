@@ -61,6 +61,7 @@ struct Families {
     rule_hits: IntCounterVec,
     links: IntCounterVec,
     links_active: IntGaugeVec,
+    links_waiting: IntGaugeVec,
     relay_up: IntGaugeVec,
 }
 
@@ -121,6 +122,11 @@ impl Families {
                 &["relay", "result"],
             ),
             links_active: gauges("gatepost_links_active", "Links to a relay open now.", &["relay"]),
+            links_waiting: gauges(
+                "gatepost_links_waiting",
+                "Sessions that wait for their turn to have a link.",
+                &["relay"],
+            ),
             relay_up: gauges(
                 "gatepost_relay_up",
                 "Whether the relay took the last connection (1) or not (0).",
@@ -247,6 +253,7 @@ impl Metrics {
             lost: result("lost"),
             failed: Rows::new(&LinkFailure::ALL, |why| result(why.name())),
             active: of.links_active.with_label_values(&[name]),
+            waiting: of.links_waiting.with_label_values(&[name]),
             up: of.relay_up.with_label_values(&[name]),
         }
     }
@@ -281,7 +288,7 @@ impl Metrics {
         match decision.check {
             Check::Violation(violation) => listener.violations.count(violation),
             Check::Signature(_) | Check::Rule(_) => self.count_rule(decision),
-            Check::Verb(_) | Check::Limit(_) | Check::Clients | Check::Relay => {}
+            Check::Verb(_) | Check::Limit(_) | Check::Clients | Check::Relay | Check::SessionsPerClient => {}
         }
     }
 
@@ -343,6 +350,7 @@ pub struct OfRelay {
     lost: IntCounter,
     failed: Rows<LinkFailure>,
     active: IntGauge,
+    waiting: IntGauge,
     up: IntGauge,
 }
 
@@ -355,6 +363,11 @@ impl OfRelay {
     /// Links open now.
     pub fn active(&self) -> &IntGauge {
         &self.active
+    }
+
+    /// Sessions that wait for one.
+    pub fn waiting(&self) -> &IntGauge {
+        &self.waiting
     }
 
     /// Whether it took the last connection.
