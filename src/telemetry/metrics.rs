@@ -2,6 +2,7 @@
 //! reaches one. Children are looked up once, when a listener is set up, and from then on counting is an addition.
 //! All series begin at 0: otherwise a rate would miss the first event.
 
+use super::families::{OfListeners, OfRelays, counters, gauges, make};
 use super::labels::{
     ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
 };
@@ -10,9 +11,8 @@ use crate::policy::verdict::{Action, Check};
 use crate::smtp::reply::Class;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::Violation;
-use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
@@ -39,101 +39,15 @@ impl<K: Copy + PartialEq> Rows<K> {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    families: Families,
+    listeners: OfListeners,
+    relays: OfRelays,
+    rule_hits: IntCounterVec,
     buffer_used: IntGauge,
     buffer_limit: IntGauge,
     draining: IntGauge,
     lines_dropped: IntCounter,
     verdicts: Rows<(Action, Force, Sort)>,
     rules: RwLock<HashMap<String, [IntCounter; 2]>>,
-}
-
-#[derive(Debug)]
-struct Families {
-    accepted: IntCounterVec,
-    sessions: IntGaugeVec,
-    closed: IntCounterVec,
-    commands: IntCounterVec,
-    replies: IntCounterVec,
-    messages: IntCounterVec,
-    recipients: IntCounterVec,
-    violations: IntCounterVec,
-    rule_hits: IntCounterVec,
-    links: IntCounterVec,
-    links_active: IntGaugeVec,
-    links_waiting: IntGaugeVec,
-    relay_up: IntGaugeVec,
-}
-
-/// Makes a metric and registers it.
-#[expect(clippy::expect_used, reason = "the names are constants of this file, and a test makes them all")]
-fn make<M: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {
-    let metric = made.expect("the name is well formed");
-    registry.register(Box::new(metric.clone())).expect("the name is unique");
-    metric
-}
-
-impl Families {
-    fn new(registry: &Registry) -> Self {
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            make(registry, IntCounterVec::new(Opts::new(name, help), labels))
-        };
-        let gauges = |name: &str, help: &str, labels: &[&str]| {
-            make(registry, IntGaugeVec::new(Opts::new(name, help), labels))
-        };
-        let listener = &["listener"];
-        Self {
-            accepted: counters("gatepost_connections_accepted_total", "Connections accepted.", listener),
-            sessions: gauges("gatepost_sessions_active", "Sessions open now.", listener),
-            closed: counters(
-                "gatepost_sessions_closed_total",
-                "Sessions that ended, by cause.",
-                &["listener", "reason"],
-            ),
-            commands: counters(
-                "gatepost_commands_total",
-                "Commands read, by what became of them.",
-                &["listener", "verb", "fate"],
-            ),
-            replies: counters(
-                "gatepost_replies_total",
-                "Replies that reached a client.",
-                &["listener", "origin", "class"],
-            ),
-            messages: counters("gatepost_messages_total", "Messages, by outcome.", &["listener", "outcome"]),
-            recipients: counters(
-                "gatepost_recipients_total",
-                "Recipients, by outcome.",
-                &["listener", "outcome"],
-            ),
-            violations: counters(
-                "gatepost_violations_total",
-                "Violations of the protocol that were refused or reported.",
-                &["listener", "violation"],
-            ),
-            rule_hits: counters(
-                "gatepost_rule_hits_total",
-                "Decisions of rules and signatures, by id.",
-                &["rule", "force"],
-            ),
-            links: counters(
-                "gatepost_links_total",
-                "Links to a relay: opened, lost, or why not opened.",
-                &["relay", "result"],
-            ),
-            links_active: gauges("gatepost_links_active", "Links to a relay open now.", &["relay"]),
-            links_waiting: gauges(
-                "gatepost_links_waiting",
-                "Sessions that wait for their turn to have a link.",
-                &["relay"],
-            ),
-            relay_up: gauges(
-                "gatepost_relay_up",
-                "Whether the relay took the last connection (1) or not (0).",
-                &["relay"],
-            ),
-        }
-    }
 }
 
 impl Default for Metrics {
@@ -146,22 +60,26 @@ impl Metrics {
     /// All of them at 0.
     pub fn new() -> Self {
         let registry = Registry::new();
-        let families = Families::new(&registry);
-        let gauge = |name: &str, help: &str| make(&registry, IntGauge::new(name, help));
-        let build = make(
+        let (listeners, relays) = (OfListeners::new(&registry), OfRelays::new(&registry));
+        let rule_hits = counters(
             &registry,
-            IntGaugeVec::new(
-                Opts::new("gatepost_build_info", "Which build this is; the value is always 1."),
-                &["version"],
-            ),
+            "gatepost_rule_hits_total",
+            "Decisions of rules and signatures, by id.",
+            &["rule", "force"],
+        );
+        let gauge = |name: &str, help: &str| make(&registry, IntGauge::new(name, help));
+        let build = gauges(
+            &registry,
+            "gatepost_build_info",
+            "Which build this is; the value is always 1.",
+            &["version"],
         );
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let verdicts = make(
+        let verdicts = counters(
             &registry,
-            IntCounterVec::new(
-                Opts::new("gatepost_verdicts_total", "Refusals, carried out or only observed."),
-                &["action", "force", "kind"],
-            ),
+            "gatepost_verdicts_total",
+            "Refusals, carried out or only observed.",
+            &["action", "force", "kind"],
         );
         // There is one of these in a process; without it the figures of the process are missing, and nothing else.
         let _ = registry.register(Box::new(ProcessCollector::for_self()));
@@ -182,7 +100,9 @@ impl Metrics {
         });
         Self {
             registry,
-            families,
+            listeners,
+            relays,
+            rule_hits,
             buffer_used,
             buffer_limit,
             draining,
@@ -207,13 +127,18 @@ impl Metrics {
         &self.draining
     }
 
+    /// Whether a listener is under stress.
+    pub fn stressed(&self, listener: &str) -> IntGauge {
+        self.listeners.stressed.with_label_values(&[listener])
+    }
+
     pub(super) fn lines_dropped(&self) -> IntCounter {
         self.lines_dropped.clone()
     }
 
     /// The figures of a listener.
     pub fn listener(&self, name: &str) -> OfListener {
-        let of = &self.families;
+        let of = &self.listeners;
         OfListener {
             accepted: of.accepted.with_label_values(&[name]),
             sessions: of.sessions.with_label_values(&[name]),
@@ -245,16 +170,16 @@ impl Metrics {
 
     /// The figures of a relay.
     pub fn relay(&self, name: &str) -> OfRelay {
-        let of = &self.families;
+        let of = &self.relays;
         let result = |result: &str| of.links.with_label_values(&[name, result]);
         OfRelay {
             name: name.to_owned(),
             opened: result("opened"),
             lost: result("lost"),
             failed: Rows::new(&LinkFailure::ALL, |why| result(why.name())),
-            active: of.links_active.with_label_values(&[name]),
-            waiting: of.links_waiting.with_label_values(&[name]),
-            up: of.relay_up.with_label_values(&[name]),
+            active: of.active.with_label_values(&[name]),
+            waiting: of.waiting.with_label_values(&[name]),
+            up: of.up.with_label_values(&[name]),
         }
     }
 
@@ -303,7 +228,7 @@ impl Metrics {
         let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
         let name = if rules.len() < RULES { decision.id.as_str() } else { "other" };
         let hits = rules.entry(name.to_owned()).or_insert_with(|| {
-            FORCES.map(|force| self.families.rule_hits.with_label_values(&[name, of_force(force)]))
+            FORCES.map(|force| self.rule_hits.with_label_values(&[name, of_force(force)]))
         });
         count(hits);
     }
