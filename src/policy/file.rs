@@ -2,7 +2,7 @@
 
 use super::Mode;
 use super::document::{Section, Word};
-use super::limits::Limits;
+use super::limits::{Limits, Stress};
 use super::source::{Findings, Located, Place};
 use super::tree::{Date, Entry, Node, Table};
 use super::verdict::Action;
@@ -21,6 +21,7 @@ pub(super) struct RuleFile<'d> {
     pub(super) greeting: Greeting,
     pub(super) line_ends: LineEndsTable,
     pub(super) limits: Option<Limits>,
+    pub(super) stress: Stress,
     pub(super) relay: RelayTable,
     pub(super) clients: ClientsTable,
     pub(super) lists: &'d [Entry],
@@ -164,6 +165,7 @@ impl<'d> RuleFile<'d> {
             greeting: top.section("greeting").map(|section| greeting(&section)).unwrap_or_default(),
             line_ends: top.section("line_ends").map(|section| line_ends(&section)).unwrap_or_default(),
             limits: top.section("limits").and_then(|section| Limits::read(&section)),
+            stress: top.section("stress").map(|section| Stress::read(&section)).unwrap_or_default(),
             relay: relay(&top),
             clients: top.section("clients").map(|section| clients(&section)).unwrap_or_default(),
             lists: top.section("lists").map(|section| section.entries()).unwrap_or_default(),

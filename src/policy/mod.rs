@@ -36,7 +36,7 @@ use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Kind, Response, Violation};
 use condition::{Point, Scene};
 use field::Seen;
-use limits::Limits;
+use limits::{Limits, Pressure};
 use list::List;
 use network::NetworkSet;
 use rule::{Exemptions, RuleIndex};
@@ -71,6 +71,7 @@ pub struct Policy {
     line_ends: LineEnds,
     lenient: Networks,
     limits: Limits,
+    stressed: Limits,
     responses: HashMap<Violation, Response>,
     replies: Replies,
     allow: Option<Networks>,
@@ -140,17 +141,7 @@ pub enum Banner {
 pub use crate::smtp::mail_data::LineEnds;
 /// `[line_ends] content`
 pub use agreement::LATER_EXTENSIONS;
-
-/// How weighty a finding is after mode, exemption and the file's own word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
-    /// Exempt or tolerated: as if nothing had been found.
-    Nothing,
-    /// Logged and counted, nothing else (report, or monitor mode).
-    Observe,
-    /// Acted on.
-    Enforce,
-}
+pub use verdict::Weight;
 
 impl Policy {
     /// `profile = "..."`
@@ -196,6 +187,14 @@ impl Policy {
     /// `[limits]`
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What holds of it, and of `[stress]`, now.
+    pub fn limits_under(&self, pressure: Pressure) -> &Limits {
+        match pressure {
+            Pressure::Calm => &self.limits,
+            Pressure::Stressed => &self.stressed,
+        }
     }
 
     /// `[violations]`: what to do about this one (framing: always disconnect; grammar: always reject).

@@ -123,3 +123,14 @@ pub enum Verdict {
     /// It does not.
     Refuse(Refusal),
 }
+
+/// How weighty a finding is after mode, exemption and the file's own word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Exempt or tolerated: as if nothing had been found.
+    Nothing,
+    /// Logged and counted, nothing else (report, or monitor mode).
+    Observe,
+    /// Acted on.
+    Enforce,
+}

@@ -6,8 +6,9 @@
 
 use super::alarm::Alarm;
 use super::farewell::{Farewell, linger};
-use super::listener::{Door, Phase};
+use super::listener::Door;
 use super::means::Share;
+use super::news::News;
 use super::relay::Link;
 use super::reserve::Rank;
 use super::roll::Place;
@@ -67,8 +68,8 @@ pub(super) struct Connection {
     /// How long the client is read on after the last words.
     linger: Duration,
     share: Share,
-    /// What the session was told of the process going away.
-    phase: Phase,
+    /// What the session was told of the world.
+    news: News,
     rank: Rank,
     place: Place,
 }
@@ -103,7 +104,7 @@ impl Connection {
             alarm: Alarm::default(),
             linger: linger(setting.admission),
             share: Share::new(Arc::clone(&door.means)),
-            phase: Phase::Open,
+            news: News::none(),
             session: Session::new(setting),
             rank,
             place,
@@ -141,7 +142,9 @@ impl Connection {
             // The relay is the slow side, and the client's time is not spent by it.
             self.session.forgive(turn.now);
         }
-        self.heed_phase(turn);
+        while let Some(happening) = self.news.next(&self.door, self.rank) {
+            self.tell(turn, happening);
+        }
         for round in 0.. {
             if self.course != Course::Talking || !self.go_round(turn) {
                 break;
@@ -318,20 +321,6 @@ impl Connection {
             link.wire.send(cx, *now, &mut to_relay);
         }
         self.client.send(cx, *now, &mut to_client);
-    }
-
-    /// The process is going away: once politely, and once for good.
-    fn heed_phase(&mut self, turn: &mut Turn<'_, '_>) {
-        let phase = self.door.drain.phase();
-        if phase == self.phase {
-            return;
-        }
-        self.phase = phase;
-        match phase {
-            Phase::Open => {}
-            Phase::Draining => self.tell(turn, Happening::Draining),
-            Phase::Over | Phase::Closed => self.tell(turn, Happening::DrainOver),
-        }
     }
 
     fn heed_alarm(&mut self, turn: &mut Turn<'_, '_>) -> bool {

@@ -18,6 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// How often a drain looks whether everybody has gone.
 const LOOK: Duration = Duration::from_millis(20);
+/// How often it is looked whether a bound is near.
+const WEIGH: Duration = Duration::from_millis(250);
 /// How long last words may take when the time for draining is over.
 const LAST: Duration = Duration::from_secs(3);
 
@@ -213,6 +215,15 @@ async fn pulse() {
     }
 }
 
+/// Looks now and then whether a listener is under stress.
+async fn weigh(doors: Arc<[Arc<Door>]>) {
+    let mut beat = tokio::time::interval(WEIGH);
+    loop {
+        beat.tick().await;
+        doors.iter().for_each(|door| door.weigh());
+    }
+}
+
 /// What is nobody's session: the endpoint, the first look at the relays, the way out.
 struct Control {
     doors: Arc<[Arc<Door>]>,
@@ -232,6 +243,7 @@ impl Control {
                 (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "no metrics are served"),
             }
         }
+        tokio::spawn(weigh(Arc::clone(&self.doors)));
         let mut asked = Vec::new();
         for door in self.doors.iter().filter(|door| {
             let name = &door.relay.config().name;

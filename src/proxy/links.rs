@@ -3,6 +3,7 @@
 
 use super::lock;
 use super::reserve::Rank;
+use super::stress::Load;
 use prometheus::IntGauge;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
@@ -177,6 +178,12 @@ impl Links {
         }
     }
 
+    /// How crowded they are for whoever comes: it is too much when somebody has to wait.
+    pub(super) fn load(&self) -> Load {
+        let strangers = &lock(&self.queue).strangers;
+        let used = strangers.used.saturating_add(strangers.waiting.len());
+        Load { used, most: self.open_to_all, high: 100 }
+    }
     /// Nobody waits: nobody is asked to give up what he has.
     fn forget_wishes(&self, queue: &Queue) {
         if queue.strangers.waiting.is_empty() && queue.partners.waiting.is_empty() {

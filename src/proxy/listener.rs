@@ -5,6 +5,7 @@ use super::means::{Descriptor, Means};
 use super::relay::{Reach, Relay};
 use super::reserve::Rank;
 use super::roll::{Guest, Roll};
+use super::stress::Stress;
 use super::wire::Wire;
 use super::{config, probe};
 use crate::event::NoService;
@@ -86,6 +87,7 @@ pub(super) struct Door {
     pub(super) desk: Desk,
     pub(super) means: Arc<Means>,
     pub(super) drain: Arc<Drain>,
+    pub(super) stress: Stress,
 }
 
 impl Door {
@@ -110,6 +112,7 @@ impl Door {
             roll: Roll::new(listener),
             reserve: listener.reserve.clone(),
             desk: telemetry.desk(&listener.name, listener.policy.profile(), relay.figures()),
+            stress: Stress::new(telemetry.metrics().stressed(&listener.name)),
             relay,
             means,
             drain,
@@ -175,6 +178,17 @@ impl Door {
             ));
         }
         self.relay.admission(reach)
+    }
+
+    /// Looks whether a bound is near, and lets all sessions know when that changes.
+    pub(super) fn weigh(&self) {
+        let listener = &self.station.listener;
+        match self.stress.weigh(&[self.roll.load(), self.relay.load()]) {
+            None => return,
+            Some(true) => tracing::warn!(listener, "under stress: strangers have less time and fewer errors"),
+            Some(false) => tracing::info!(listener, "the stress is over"),
+        }
+        self.roll.call();
     }
 
     pub(super) fn station(&self) -> &Arc<Station> {

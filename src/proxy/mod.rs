@@ -14,6 +14,7 @@
 //! | `relay`, `links` | addresses, what is offered; who may have a link to it now |
 //! | `probe` | asking a relay what it offers |
 //! | `means` | memory, descriptors, time |
+//! | `stress`, `news` | whether a bound is near; what a session is told of that |
 //! | `roll`, `reserve` | who is in, and for whom room is kept |
 //! | `gate` | the whole of it, running |
 
@@ -25,10 +26,12 @@ mod gate;
 mod links;
 mod listener;
 mod means;
+mod news;
 mod probe;
 mod relay;
 mod reserve;
 mod roll;
+mod stress;
 mod wire;
 
 pub use config::Deployment;

@@ -5,6 +5,7 @@ use super::links::{Links, Turn};
 use super::lock;
 use super::means::{Descriptor, Means};
 use super::reserve::Rank;
+use super::stress::Load;
 use super::wire::Wire;
 use crate::event::{LinkFailure, NoService};
 use crate::session::{Moment, Offer, WhenDown};
@@ -135,6 +136,11 @@ impl Relay {
             (Reach::Up, _) | (_, WhenDown::Greet) => Ok(()),
             (Reach::Down | Reach::Retry, WhenDown::Refuse) => Err(NoService::RelayDown),
         }
+    }
+
+    /// How crowded its links are.
+    pub(super) fn load(&self) -> Load {
+        self.links.load()
     }
 
     /// Opens a link, when it is this one's turn.

@@ -3,6 +3,7 @@
 use super::config;
 use super::lock;
 use super::reserve::Rank;
+use super::stress::Load;
 use crate::event::NoService;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -93,6 +94,11 @@ impl Roll {
         } else {
             Ok(())
         }
+    }
+
+    /// How full it is for whoever comes: above four fifths is too much.
+    pub(super) fn load(&self) -> Load {
+        Load { used: lock(&self.within).strangers, most: self.open_to_all, high: 80 }
     }
 
     /// Wakes all of them.

@@ -221,6 +221,8 @@ fn happens(player: &mut Player, what: &str) -> Result<(), String> {
         "client ends" => player.happens(Happening::Ended(Side::Client)),
         "relay ends" => player.happens(Happening::Ended(Side::Relay)),
         "relay goes" => player.relay_goes(),
+        "stress" => player.happens(Happening::Stressed),
+        "relief" => player.happens(Happening::Relieved),
         "link recalled" => player.happens(Happening::LinkRecalled),
         "drain" => player.happens(Happening::Draining),
         "drain over" => player.happens(Happening::DrainOver),

@@ -46,6 +46,12 @@ impl Budget {
         self.at = now;
     }
 
+    /// From now on there is no more than this.
+    pub(crate) fn tighten(&mut self, full: Duration) {
+        self.full = self.full.min(full);
+        self.left = self.left.min(full);
+    }
+
     /// The time up to `now` was not the client's to spend.
     pub(crate) fn forgive(&mut self, now: Moment) {
         self.at = self.at.max(now);

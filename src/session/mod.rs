@@ -44,6 +44,7 @@ pub use offer::Offer;
 pub use setting::{Connect, SessionId, Setting, Station, Waits, WhenDown};
 
 use crate::event::{Ending, LinkFailure, Side};
+use crate::policy::limits::{Limits, Pressure};
 use crate::policy::verdict::Refusal;
 use crate::smtp::line::HARD_CAP;
 use crate::smtp::reply::REPLY_CAP;
@@ -63,6 +64,10 @@ pub enum Happening {
     LinkOpened,
     /// It could not be had.
     LinkFailed(LinkFailure),
+    /// The gate is under stress: `[stress]` holds in place of what `[limits]` says.
+    Stressed,
+    /// It no longer is.
+    Relieved,
     /// Somebody else waits for a link: the one that is open is given up, if no message is on its way.
     LinkRecalled,
     /// A side will send nothing more. Of the client this is told only once everything it sent was taken or cannot be
@@ -94,6 +99,7 @@ pub struct Session {
     line: Option<Moment>,
     /// When the session is asked to end between transactions, and why.
     farewell: (Moment, Ending),
+    pressure: Pressure,
     tally: Tally,
 }
 
@@ -127,6 +133,7 @@ impl Session {
             turn: Moment::default(),
             line: None,
             farewell,
+            pressure: Pressure::Calm,
             tally: Tally::default(),
         }
     }
@@ -135,7 +142,7 @@ impl Session {
     pub fn begin(&mut self, now: Moment, out: &mut Output) {
         self.tally.began = now;
         self.turn = now;
-        self.farewell.0 = now + self.setting.policy.limits().session_time;
+        self.farewell.0 = now + self.limits().session_time;
         self.admit(now, out);
         self.conclude(now, out);
     }
@@ -158,6 +165,8 @@ impl Session {
         match what {
             Happening::LinkOpened => self.link_opened(),
             Happening::LinkFailed(why) => self.link_failed(now, why, link::words(why), out),
+            Happening::Stressed => self.press(Pressure::Stressed),
+            Happening::Relieved => self.press(Pressure::Calm),
             Happening::LinkRecalled => self.give_up_link(now, out),
             Happening::Ended(Side::Client) => self.end(now, Ending::ClientClosed, out),
             Happening::Ended(Side::Relay) => self.relay_lost(now, out),
@@ -232,8 +241,22 @@ impl Session {
         Some(self.client_deadline())
     }
 
+    /// The limits that hold now.
+    fn limits(&self) -> &Limits {
+        self.setting.policy.limits_under(self.pressure)
+    }
+
+    /// From now on other limits hold; what is left of a budget for mail data is none that stress would not give.
+    fn press(&mut self, pressure: Pressure) {
+        self.pressure = pressure;
+        let full = self.limits().data_wait;
+        if let Some(budget) = self.budget_mut() {
+            budget.tighten(full);
+        }
+    }
+
     fn client_deadline(&self) -> Moment {
-        let limits = self.setting.policy.limits();
+        let limits = self.limits();
         if let Some(budget) = self.budget() {
             return budget.deadline();
         }

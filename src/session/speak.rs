@@ -177,7 +177,7 @@ impl Session {
 
     /// What becomes of a refusal: the one error too many is answered with 421 (RFC 5321 7.8 against 3.8).
     pub(super) fn sentence(&self, found: Refusal) -> Refusal {
-        let many = self.tally.errors.saturating_add(1) >= self.setting.policy.limits().command_errors;
+        let many = self.tally.errors.saturating_add(1) >= self.limits().command_errors;
         if !many || !is_error(&found) || found.action == Action::Disconnect {
             return found;
         }

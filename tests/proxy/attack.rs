@@ -3,6 +3,7 @@
 use crate::support::{Client, Relay, Running, gate_with, wait_until};
 use gatepost::proxy::config::{Deployment, Reserve};
 use std::net::{IpAddr, SocketAddr};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// From where partners come; strangers come from anywhere else in 127.0.0.0/8.
@@ -10,7 +11,16 @@ const PARTNER: &str = "127.0.0.7";
 
 /// A gate with a reserve of so many sessions for the partner.
 fn guarded(relay: &Relay, sessions: usize, change: impl FnOnce(&mut Deployment)) -> Running {
-    gate_with(&[relay.address], "", |deployment| {
+    guarded_with(relay, "", sessions, change)
+}
+
+fn guarded_with(
+    relay: &Relay,
+    rules: &str,
+    sessions: usize,
+    change: impl FnOnce(&mut Deployment),
+) -> Running {
+    gate_with(&[relay.address], rules, |deployment| {
         let listener = &mut deployment.listeners[0];
         let partner: ipnet::IpNet = "127.0.0.7/32".parse().unwrap();
         listener.reserve = Some(Reserve { partners: [partner].into_iter().collect(), sessions });
@@ -94,4 +104,24 @@ fn a_session_without_a_message_on_its_way_leaves_its_link_to_who_waits() {
     }
     first.expect("QUIT", "221");
     second.expect("QUIT", "221");
+}
+
+#[test]
+fn stress_shows_idle_strangers_out_and_leaves_partners_alone() {
+    let relay = Relay::polite();
+    let rules = "[stress]\ncommand_wait = '2s'\n";
+    let gate = guarded_with(&relay, rules, 2, |deployment| deployment.listeners[0].sessions = 12);
+    let mut partner = from(&gate, PARTNER).greeted();
+    let mut strangers: Vec<_> = (0..9).map(|number| stranger(&gate, number).greeted()).collect();
+    wait_until("the gate is under stress", || gate.text().contains("gatepost_stressed{listener=\"test\"} 1"));
+    // One error is too many now for a stranger, and none for a partner.
+    strangers[0].expect("FROBNICATE", "421 4.7.0");
+    partner.expect("FROBNICATE", "500");
+    for stranger in &mut strangers[1..] {
+        assert!(stranger.reply().starts_with("421 4.4.2"));
+    }
+    wait_until("the stress is over", || gate.text().contains("gatepost_stressed{listener=\"test\"} 0"));
+    thread::sleep(Duration::from_millis(100));
+    partner.expect("NOOP", "250");
+    stranger(&gate, 1).greeted().expect("FROBNICATE", "500");
 }
