@@ -83,6 +83,7 @@ impl House<'_> {
         let relay = section.require::<String>("relay").and_then(|name| self.relay(name, section.findings()));
         let sessions = some(section, "sessions", Listener::SESSIONS);
         let of_client = some(section, "sessions_per_client", Listener::SESSIONS_PER_CLIENT);
+        let tarpit = section.take::<usize>("tarpit_sessions").map(|most| most.value);
         let policy = rules.and_then(|rules| (self.compile)(&self.source.beside(&rules.value)));
         let reserve = section.section("reserve");
         let reserve = match (reserve, policy.as_deref()) {
@@ -107,6 +108,7 @@ impl House<'_> {
             relay: relay?,
             sessions,
             sessions_per_client: of_client,
+            tarpit_sessions: tarpit.unwrap_or(Listener::tarpit_sessions(sessions)),
             reserve,
         })
     }

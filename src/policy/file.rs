@@ -97,7 +97,7 @@ pub(super) struct RuleEntry<'d> {
     pub(super) when: Option<&'d Node>,
     pub(super) then: Option<Action>,
     pub(super) reply: Option<Located<String>>,
-    pub(super) tarpit: Option<Duration>,
+    pub(super) tarpit: Option<Located<Duration>>,
     pub(super) at: Option<At>,
     pub(super) mode: Option<Mode>,
     pub(super) until: Option<Located<Date>>,
@@ -120,6 +120,7 @@ pub(super) struct SignatureEntry<'d> {
     pub(super) pattern: Option<&'d Node>,
     pub(super) matches: Vec<Located<String>>,
     pub(super) clean: Vec<Located<String>>,
+    pub(super) tarpit: Option<Located<Duration>>,
     pub(super) locked: bool,
 }
 
@@ -250,7 +251,7 @@ fn rule<'d>(section: &Section<'d>) -> RuleEntry<'d> {
         when: section.node("when"),
         then: section.require("then").map(|then| then.value),
         reply: section.take("reply"),
-        tarpit: section.take("tarpit").map(|tarpit| tarpit.value),
+        tarpit: section.take("tarpit"),
         at: section.take("at").map(|at| at.value),
         mode: section.take("mode").map(|mode| mode.value),
         until: section.take("until"),
@@ -271,6 +272,7 @@ fn signature<'d>(section: &Section<'d>) -> SignatureEntry<'d> {
     if pattern.is_none() {
         section.findings().add(section.place().error("`pattern` is missing in [[signature]]"));
     }
+    let tarpit = section.take("tarpit");
     let locked = section.take("locked").is_some_and(|locked| locked.value);
     SignatureEntry {
         place: section.place(),
@@ -280,6 +282,7 @@ fn signature<'d>(section: &Section<'d>) -> SignatureEntry<'d> {
         pattern,
         matches: many(section, "matches"),
         clean: many(section, "clean"),
+        tarpit,
         locked,
     }
 }

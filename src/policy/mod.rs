@@ -324,8 +324,8 @@ impl Policy {
             });
         }
         let signature = self.index.signature(check)?;
-        let reply = signature.reply.clone();
-        Some(Refusal { check, action: Action::Reject, reply, tarpit: None, at_once: true })
+        let (reply, tarpit) = (signature.reply.clone(), signature.tarpit);
+        Some(Refusal { check, action: Action::Reject, reply, tarpit, at_once: true })
     }
 
     /// The id of a check as logs and `[[exempt]]` spell it.

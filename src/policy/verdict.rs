@@ -90,6 +90,9 @@ impl Check {
     }
 }
 
+/// The longest tarpit. A client waits five minutes for a reply (RFC 5321 4.5.3.2), some less; the refusal is to reach it.
+pub const LONGEST_TARPIT: Duration = Duration::from_mins(1);
+
 /// What to do about it, beyond the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {

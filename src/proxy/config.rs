@@ -49,6 +49,8 @@ pub struct Listener {
     pub sessions: usize,
     /// The most of them from one client (an IPv4 address or an IPv6 /64).
     pub sessions_per_client: usize,
+    /// The most sessions whose refusal is made to wait at a time; further ones hear it at once.
+    pub tarpit_sessions: usize,
     /// Room that is kept for partners, if there are any.
     pub reserve: Option<Reserve>,
 }
@@ -164,6 +166,11 @@ impl Listener {
     /// `sessions_per_client`
     pub const SESSIONS_PER_CLIENT: usize = 50;
 
+    /// `tarpit_sessions`, if nothing is said: a quarter of all, for a tarpit must not fill the house.
+    pub const fn tarpit_sessions(sessions: usize) -> usize {
+        sessions / 4
+    }
+
     /// One with what is usual.
     pub fn new(name: impl Into<String>, listen: Vec<SocketAddr>, policy: Arc<Policy>, relay: &Relay) -> Self {
         Self {
@@ -174,6 +181,7 @@ impl Listener {
             relay: relay.name.clone(),
             sessions: Self::SESSIONS,
             sessions_per_client: Self::SESSIONS_PER_CLIENT,
+            tarpit_sessions: Self::tarpit_sessions(Self::SESSIONS),
         }
     }
 }

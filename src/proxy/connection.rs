@@ -12,6 +12,7 @@ use super::news::News;
 use super::relay::Link;
 use super::reserve::Rank;
 use super::roll::Place;
+use super::tarpit::Stay;
 use super::wire::{Hearing, Pieces, Read, Wire};
 use crate::event::{LinkFailure, Side};
 use crate::session::{Action, Happening, Moment, Output, Session, SessionId, Setting};
@@ -70,6 +71,7 @@ pub(super) struct Connection {
     share: Share,
     /// What the session was told of the world.
     news: News,
+    stay: Stay,
     rank: Rank,
     place: Place,
 }
@@ -105,6 +107,7 @@ impl Connection {
             linger: linger(setting.admission),
             share: Share::new(Arc::clone(&door.means)),
             news: News::none(),
+            stay: Stay::default(),
             session: Session::new(setting),
             rank,
             place,
@@ -153,6 +156,9 @@ impl Connection {
                 turn.cx.waker().wake_by_ref();
                 break;
             }
+        }
+        if !self.stay.follow(self.session.is_held(), &self.door, turn.now) {
+            self.tell(turn, Happening::TarpitFull);
         }
         if self.session.is_between() && matches!(&self.way, Way::Open(link) if link.is_recalled()) {
             self.tell(turn, Happening::LinkRecalled);

@@ -6,6 +6,7 @@ use super::relay::{Reach, Relay};
 use super::reserve::Rank;
 use super::roll::{Guest, Roll};
 use super::stress::Stress;
+use super::tarpit::Tarpit;
 use super::wire::Wire;
 use super::{config, probe};
 use crate::event::NoService;
@@ -88,6 +89,7 @@ pub(super) struct Door {
     pub(super) means: Arc<Means>,
     pub(super) drain: Arc<Drain>,
     pub(super) stress: Stress,
+    pub(super) tarpit: Tarpit,
 }
 
 impl Door {
@@ -113,6 +115,7 @@ impl Door {
             reserve: listener.reserve.clone(),
             desk: telemetry.desk(&listener.name, listener.policy.profile(), relay.figures()),
             stress: Stress::new(telemetry.metrics().stressed(&listener.name)),
+            tarpit: Tarpit::new(listener.tarpit_sessions, telemetry.metrics().tarpit(&listener.name)),
             relay,
             means,
             drain,

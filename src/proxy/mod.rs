@@ -14,6 +14,7 @@
 //! | `relay`, `links` | addresses, what is offered; who may have a link to it now |
 //! | `probe` | asking a relay what it offers |
 //! | `means` | memory, descriptors, time |
+//! | `tarpit` | where refusals wait that are made to wait |
 //! | `stress`, `news` | whether a bound is near; what a session is told of that |
 //! | `roll`, `reserve` | who is in, and for whom room is kept |
 //! | `gate` | the whole of it, running |
@@ -32,6 +33,7 @@ mod relay;
 mod reserve;
 mod roll;
 mod stress;
+mod tarpit;
 mod wire;
 
 pub use config::Deployment;

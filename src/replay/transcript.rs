@@ -223,6 +223,7 @@ fn happens(player: &mut Player, what: &str) -> Result<(), String> {
         "relay goes" => player.relay_goes(),
         "stress" => player.happens(Happening::Stressed),
         "relief" => player.happens(Happening::Relieved),
+        "tarpit full" => player.happens(Happening::TarpitFull),
         "link recalled" => player.happens(Happening::LinkRecalled),
         "drain" => player.happens(Happening::Draining),
         "drain over" => player.happens(Happening::DrainOver),

@@ -10,7 +10,7 @@ pub use output::{Action, Octets, Output};
 use super::clock::Moment;
 use super::hello::Hello;
 use crate::event::Side;
-use crate::policy::verdict::{Refusal, Verdict};
+use crate::policy::verdict::{self, Refusal, Verdict};
 use crate::smtp::command::Command;
 use crate::smtp::mail_data::Piece;
 use crate::smtp::parameter::Parameter;
@@ -103,8 +103,8 @@ pub(super) enum Awaited {
     Relay(Asked),
     /// A reply of our own.
     Own(Box<[u8]>),
-    /// A reply of our own that is made to wait (a tarpit costs a timer and nothing else).
-    Held(Moment, Box<[u8]>),
+    /// A refusal that is made to wait (a tarpit costs a timer and nothing else).
+    Held(Hold, Box<[u8]>),
     /// The end of a chunk of the client's: answered when the relay has answered all that was made of it.
     ChunkEnd {
         /// Its octets.
@@ -112,6 +112,24 @@ pub(super) enum Awaited {
         /// Whether it ends the message.
         last: bool,
     },
+}
+
+/// A tarpit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hold {
+    /// When it is over.
+    pub(super) until: Moment,
+    /// Whether the session goes on then.
+    pub(super) then: verdict::Action,
+}
+
+/// What is to be done when it has come to its turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due {
+    /// The end of a chunk of the client's, of so many octets, is to be answered; true: it ends the message.
+    ChunkEnd(u64, bool),
+    /// The last word was said.
+    End,
 }
 
 /// What is in flight.
@@ -151,8 +169,22 @@ impl Exchange {
     /// Until when a reply is made to wait, if the next one is.
     pub(super) fn held_until(&self) -> Option<Moment> {
         match self.waiting.front() {
-            Some(Awaited::Held(until, _)) => Some(*until),
+            Some(Awaited::Held(hold, _)) => Some(hold.until),
             _ => None,
+        }
+    }
+
+    /// Whether a reply is made to wait.
+    pub(super) fn is_held(&self) -> bool {
+        self.waiting.iter().any(|awaited| matches!(awaited, Awaited::Held(..)))
+    }
+
+    /// Makes no reply wait any longer.
+    pub(super) fn release(&mut self, now: Moment) {
+        for awaited in &mut self.waiting {
+            if let Awaited::Held(hold, _) = awaited {
+                hold.until = now;
+            }
         }
     }
 
@@ -232,14 +264,14 @@ impl Exchange {
     }
 
     /// Says a reply of our own to the client, in its turn.
-    pub(super) fn reply(&mut self, hold: Option<Moment>, write: impl FnOnce(&mut Vec<u8>), out: &mut Output) {
+    pub(super) fn reply(&mut self, hold: Option<Hold>, write: impl FnOnce(&mut Vec<u8>), out: &mut Output) {
         if self.waiting.is_empty() && hold.is_none() {
             return out.say_to_client(write);
         }
         let mut octets = Vec::new();
         write(&mut octets);
         self.waiting.push_back(match hold {
-            Some(until) => Awaited::Held(until, octets.into()),
+            Some(hold) => Awaited::Held(hold, octets.into()),
             None => Awaited::Own(octets.into()),
         });
     }
@@ -249,21 +281,26 @@ impl Exchange {
         self.waiting.push_back(Awaited::ChunkEnd { size, last });
     }
 
-    /// Says what has come to its turn; gives back the end of a chunk that has.
-    pub(super) fn flush(&mut self, now: Moment, out: &mut Output) -> Option<(u64, bool)> {
+    /// Says what has come to its turn; gives back what more is to be done.
+    pub(super) fn flush(&mut self, now: Moment, out: &mut Output) -> Option<Due> {
         loop {
-            match self.waiting.front() {
-                Some(Awaited::Own(octets)) => out.say_to_client(|to| to.extend_from_slice(octets)),
-                Some(Awaited::Held(until, octets)) if *until <= now => {
+            let due = match self.waiting.front()? {
+                Awaited::Held(hold, _) if hold.until > now => return None,
+                Awaited::Relay(_) => return None,
+                Awaited::Own(octets) => {
                     out.say_to_client(|to| to.extend_from_slice(octets));
+                    None
                 }
-                Some(&Awaited::ChunkEnd { size, last }) => {
-                    self.waiting.pop_front();
-                    return Some((size, last));
+                Awaited::Held(hold, octets) => {
+                    out.say_to_client(|to| to.extend_from_slice(octets));
+                    (hold.then == verdict::Action::Disconnect).then_some(Due::End)
                 }
-                Some(Awaited::Held(..) | Awaited::Relay(_)) | None => return None,
-            }
+                Awaited::ChunkEnd { size, last } => Some(Due::ChunkEnd(*size, *last)),
+            };
             self.waiting.pop_front();
+            if due.is_some() {
+                return due;
+            }
         }
     }
 

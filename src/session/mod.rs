@@ -68,6 +68,8 @@ pub enum Happening {
     Stressed,
     /// It no longer is.
     Relieved,
+    /// There is no room in the tarpit: a reply that is made to wait is said at once.
+    TarpitFull,
     /// Somebody else waits for a link: the one that is open is given up, if no message is on its way.
     LinkRecalled,
     /// A side will send nothing more. Of the client this is told only once everything it sent was taken or cannot be
@@ -167,6 +169,10 @@ impl Session {
             Happening::LinkFailed(why) => self.link_failed(now, why, link::words(why), out),
             Happening::Stressed => self.press(Pressure::Stressed),
             Happening::Relieved => self.press(Pressure::Calm),
+            Happening::TarpitFull => {
+                self.exchange.release(now);
+                self.flush(now, out);
+            }
             Happening::LinkRecalled => self.give_up_link(now, out),
             Happening::Ended(Side::Client) => self.end(now, Ending::ClientClosed, out),
             Happening::Ended(Side::Relay) => self.relay_lost(now, out),
@@ -200,6 +206,12 @@ impl Session {
     /// Whether the session waits for something other than the client: the relay, the link, the end of a tarpit.
     pub fn is_waiting(&self) -> bool {
         !self.is_over() && (!self.exchange.is_empty() || matches!(self.link, Link::Opening { .. }))
+    }
+
+    /// Whether a refusal is made to wait. The driver gives it room in its tarpit, or says
+    /// [`Happening::TarpitFull`].
+    pub fn is_held(&self) -> bool {
+        self.exchange.is_held()
     }
 
     /// Whether the last word was said.

@@ -1,7 +1,7 @@
 //! The families of metrics that have labels, and how any is made.
 
 use prometheus::core::Collector;
-use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{CounterVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// Those of a listener.
 #[derive(Debug)]
@@ -9,6 +9,9 @@ pub(super) struct OfListeners {
     pub(super) accepted: IntCounterVec,
     pub(super) sessions: IntGaugeVec,
     pub(super) stressed: IntGaugeVec,
+    pub(super) tarpit_active: IntGaugeVec,
+    pub(super) tarpit_delay: CounterVec,
+    pub(super) tarpit_full: IntCounterVec,
     pub(super) closed: IntCounterVec,
     pub(super) commands: IntCounterVec,
     pub(super) replies: IntCounterVec,
@@ -56,6 +59,22 @@ impl OfListeners {
             stressed: gauges(
                 "gatepost_stressed",
                 "Whether a bound is near, so that strangers have less time and fewer errors (1).",
+            ),
+            tarpit_active: gauges(
+                "gatepost_tarpit_sessions_active",
+                "Sessions whose refusal is made to wait now.",
+            ),
+            tarpit_delay: make(
+                registry,
+                CounterVec::new(
+                    Opts::new("gatepost_tarpit_delay_seconds_total", "How long refusals were made to wait."),
+                    &["listener"],
+                ),
+            ),
+            tarpit_full: counters(
+                "gatepost_tarpit_full_total",
+                "Refusals that were to wait and were said at once, for want of room.",
+                &[],
             ),
             closed: counters("gatepost_sessions_closed_total", "Sessions that ended, by cause.", &["reason"]),
             commands: counters(

@@ -12,7 +12,7 @@ use crate::smtp::reply::Class;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::Violation;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
+use prometheus::{Counter, Encoder, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
@@ -130,6 +130,16 @@ impl Metrics {
     /// Whether a listener is under stress.
     pub fn stressed(&self, listener: &str) -> IntGauge {
         self.listeners.stressed.with_label_values(&[listener])
+    }
+
+    /// The figures of a listener's tarpit.
+    pub fn tarpit(&self, listener: &str) -> OfTarpit {
+        let of = &self.listeners;
+        OfTarpit {
+            active: of.tarpit_active.with_label_values(&[listener]),
+            delay: of.tarpit_delay.with_label_values(&[listener]),
+            full: of.tarpit_full.with_label_values(&[listener]),
+        }
     }
 
     pub(super) fn lines_dropped(&self) -> IntCounter {
@@ -264,6 +274,31 @@ impl OfListener {
 
     pub(super) fn leave(&self) {
         self.sessions.dec();
+    }
+}
+
+/// The figures of a tarpit.
+#[derive(Clone, Debug)]
+pub struct OfTarpit {
+    active: IntGauge,
+    delay: Counter,
+    full: IntCounter,
+}
+
+impl OfTarpit {
+    /// Sessions in it now.
+    pub fn active(&self) -> &IntGauge {
+        &self.active
+    }
+
+    /// Seconds for which refusals were made to wait.
+    pub fn delay(&self) -> &Counter {
+        &self.delay
+    }
+
+    /// Refusals for which there was no room.
+    pub fn full(&self) -> &IntCounter {
+        &self.full
     }
 }
 

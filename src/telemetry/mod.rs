@@ -17,7 +17,7 @@ mod log;
 mod metrics;
 mod queue;
 
-pub use metrics::{Metrics, OfListener, OfRelay};
+pub use metrics::{Metrics, OfListener, OfRelay, OfTarpit};
 
 use crate::event::Event;
 use queue::Queue;

@@ -125,3 +125,29 @@ fn stress_shows_idle_strangers_out_and_leaves_partners_alone() {
     partner.expect("NOOP", "250");
     stranger(&gate, 1).greeted().expect("FROBNICATE", "500");
 }
+
+#[test]
+fn a_tarpit_has_room_for_so_many_and_the_next_hears_at_once() {
+    let relay = Relay::polite();
+    let rules = "[[rule]]\nid = 'trap'\non = 'EHLO'\nwhen = { 'hello.name' = 'trap.test' }\nthen = 'disconnect'\n\
+                 tarpit = '2s'\n";
+    let gate = gate_with(&[relay.address], rules, |deployment| deployment.listeners[0].tarpit_sessions = 2);
+    let mut held: Vec<_> = (0..2).map(|number| stranger(&gate, number)).collect();
+    let start = Instant::now();
+    for stranger in &mut held {
+        stranger.say("EHLO trap.test\r\n");
+    }
+    wait_until("two are held", || {
+        gate.text().contains("gatepost_tarpit_sessions_active{listener=\"test\"} 2")
+    });
+    let mut third = stranger(&gate, 2);
+    third.say("EHLO trap.test\r\n");
+    assert!(third.rest().last().unwrap().starts_with("550"));
+    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(held[0].rest().last().unwrap().starts_with("550"));
+    assert!(start.elapsed() >= Duration::from_secs(2));
+    wait_until("nobody is held", || {
+        gate.text().contains("gatepost_tarpit_sessions_active{listener=\"test\"} 0")
+    });
+    assert!(gate.text().contains("gatepost_tarpit_full_total{listener=\"test\"} 1"));
+}
