@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::means::{Descriptor, Means};
-use super::relay::{Reach, Relay};
+use super::relay::Relay;
 use super::reserve::Rank;
 use super::roll::{Guest, Roll};
 use super::stress::Stress;
@@ -172,15 +172,15 @@ impl Door {
         if self.drain.phase() != Phase::Open {
             return Err(NoService::Draining);
         }
-        let reach = self.relay.reach(self.means.now());
-        if reach == Reach::Retry {
-            tokio::spawn(probe::ask(
-                Arc::clone(&self.relay),
-                Arc::clone(&self.station),
-                Arc::clone(&self.means),
-            ));
+        self.relay.admission()
+    }
+
+    /// Asks the relay what it offers, if it is time.
+    pub(super) fn inquire(&self) {
+        if self.relay.is_due(self.means.now()) {
+            let (relay, station) = (Arc::clone(&self.relay), Arc::clone(&self.station));
+            tokio::spawn(probe::ask(relay, station, Arc::clone(&self.means)));
         }
-        self.relay.admission(reach)
     }
 
     /// Looks whether a bound is near, and lets all sessions know when that changes.
@@ -192,10 +192,6 @@ impl Door {
             Some(false) => tracing::info!(listener, "the stress is over"),
         }
         self.roll.call();
-    }
-
-    pub(super) fn station(&self) -> &Arc<Station> {
-        &self.station
     }
 }
 

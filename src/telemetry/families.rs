@@ -110,7 +110,7 @@ impl OfRelays {
             ),
             active: gauges("gatepost_links_active", "Links to a relay open now."),
             waiting: gauges("gatepost_links_waiting", "Sessions that wait for their turn to have a link."),
-            up: gauges("gatepost_relay_up", "Whether the relay took the last connection (1) or not (0)."),
+            up: gauges("gatepost_relay_up", "Whether the relay says what it offers (1) or not (0)."),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::policy::verdict::{Action, Check};
 use crate::smtp::reply::Class;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::Violation;
+use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Counter, Encoder, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 use std::collections::HashMap;
@@ -140,6 +141,13 @@ impl Metrics {
             delay: of.tarpit_delay.with_label_values(&[listener]),
             full: of.tarpit_full.with_label_values(&[listener]),
         }
+    }
+
+    /// Whether any relay is up.
+    pub(super) fn any_relay_is_up(&self) -> bool {
+        let families = self.relays.up.collect();
+        let mut relays = families.iter().flat_map(prometheus::proto::MetricFamily::get_metric);
+        relays.any(|relay| relay.get_gauge().get_value() > 0.0)
     }
 
     pub(super) fn lines_dropped(&self) -> IntCounter {
@@ -330,7 +338,7 @@ impl OfRelay {
         &self.waiting
     }
 
-    /// Whether it took the last connection.
+    /// Whether it answers.
     pub fn up(&self) -> &IntGauge {
         &self.up
     }
