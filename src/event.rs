@@ -96,6 +96,8 @@ pub struct Decision {
     pub verb: Option<Verb>,
     /// The reply code that was, or would have been, given.
     pub code: Code,
+    /// How long the reply is, or would have been, made to wait.
+    pub tarpit: Option<Duration>,
     /// What the peer said.
     pub detail: Excerpt,
 }

@@ -23,6 +23,7 @@
 //! | `E` `e` | the client, the relay will say nothing more |
 //! | `t` `d` | seconds pass, the deadline comes |
 //! | `g` `D` `M` | time is forgiven, the process drains, memory is short |
+//! | `S` `s` `T` `L` | stress begins, is over; the tarpit is full; somebody else waits for a link |
 
 use crate::witness::{Client, Relay};
 use crate::{alike, pieces, rules};
@@ -189,6 +190,10 @@ impl World {
             b'g' => self.session.forgive(self.now),
             b'D' => self.tell(Happening::Draining),
             b'M' => self.tell(Happening::MemoryShort),
+            b'S' => self.tell(Happening::Stressed),
+            b's' => self.tell(Happening::Relieved),
+            b'T' => self.tell(Happening::TarpitFull),
+            b'L' => self.tell(Happening::LinkRecalled),
             b'C' => self.says(Side::Client, behind),
             b'e' => {}
             _ => self.says(Side::Client, record),

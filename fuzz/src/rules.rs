@@ -84,7 +84,7 @@ const POLICIES: [(u8, &str); 6] = [
          [extensions]\noffer = [\"PIPELINING\", \"SIZE\", \"8BITMIME\", \"CHUNKING\", \"BINARYMIME\", \"ETRN\"]\n\
          [[rule]]\nid = \"slow\"\non = \"RCPT\"\nwhen = { \"rcpt.local\" = \"slow\" }\nthen = \"reject\"\n\
          reply = \"450 4.7.1 Later\"\ntarpit = \"7s\"\n\
-         [[rule]]\nid = \"out\"\non = \"MAIL\"\nwhen = { \"mail.local\" = \"bad\" }\nthen = \"disconnect\"\n\
+         [[rule]]\nid = \"out\"\non = \"MAIL\"\nwhen = { \"mail.local\" = \"bad\" }\nthen = \"disconnect\"\ntarpit = \"3s\"\n\
          [[rule]]\nid = \"held\"\non = \"EHLO\"\nwhen = { \"hello.name\" = \"*.test\" }\nthen = \"reject\"\n",
     ),
 ];

@@ -3,9 +3,10 @@
 use super::files;
 use gatepost::policy::Policy;
 use gatepost::policy::document::{Document, Section, Word, not_yet, unknown_word};
+use gatepost::policy::network::NetworkSet;
 use gatepost::policy::quantity::Octets;
 use gatepost::policy::source::{Diagnostic, Findings, Located, Source};
-use gatepost::proxy::config::{Address, Admin, Balance, Deployment, Listener, Relay};
+use gatepost::proxy::config::{Address, Admin, Balance, Deployment, Listener, Relay, Reserve};
 use gatepost::session::{Connect, WhenDown};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ struct House<'h> {
 
 impl House<'_> {
     fn listener(&mut self, section: &Section<'_>) -> Option<Listener> {
-        for later in ["from", "trusted", "tls", "certificates", "reserve"] {
+        for later in ["from", "trusted", "tls", "certificates"] {
             section.not_yet(later);
         }
         only(section, "accept", "direct", &["proxy-protocol", "tproxy", "redirect"]);
@@ -80,9 +81,20 @@ impl House<'_> {
         let listen = section.require::<Vec<SocketAddr>>("listen");
         let rules = section.require::<String>("rules");
         let relay = section.require::<String>("relay").and_then(|name| self.relay(name, section.findings()));
-        let sessions = section.take::<usize>("sessions");
-        let of_client = section.take::<usize>("sessions_per_client");
+        let sessions = some(section, "sessions", Listener::SESSIONS);
+        let of_client = some(section, "sessions_per_client", Listener::SESSIONS_PER_CLIENT);
+        let tarpit = section.take::<usize>("tarpit_sessions").map(|most| most.value);
         let policy = rules.and_then(|rules| (self.compile)(&self.source.beside(&rules.value)));
+        let reserve = section.section("reserve");
+        let reserve = match (reserve, policy.as_deref()) {
+            (Some(written), Some(policy)) => self::reserve(&written, policy, sessions),
+            (Some(written), None) => {
+                // What is wrong with the rules was told already, and they may have the list.
+                let _ = (written.node("for"), written.node("sessions"));
+                None
+            }
+            (None, policy) => policy.and_then(|policy| Reserve::usual(policy, sessions)),
+        };
         let name = name?;
         if self.names.contains(&name.value) {
             let finding = name.place.error(format!("there are two listeners `{}`", name.value));
@@ -94,8 +106,10 @@ impl House<'_> {
             listen: listen?.value,
             policy: policy?,
             relay: relay?,
-            sessions: sessions.map_or(Listener::SESSIONS, |number| number.value),
-            sessions_per_client: of_client.map_or(Listener::SESSIONS_PER_CLIENT, |number| number.value),
+            sessions,
+            sessions_per_client: of_client,
+            tarpit_sessions: tarpit.unwrap_or(Listener::tarpit_sessions(sessions)),
+            reserve,
         })
     }
 
@@ -112,6 +126,34 @@ impl House<'_> {
         self.relays.push(Relay::new(&name.value, vec![address]));
         Some(name.value)
     }
+}
+
+/// How many there may be of something without which no mail passes.
+fn some(section: &Section<'_>, key: &str, usual: usize) -> usize {
+    let Some(number) = section.take::<usize>(key) else { return usual };
+    if number.value == 0 {
+        section.findings().add(number.place.error(format!("`{key}` of zero lets no mail pass")));
+    }
+    number.value
+}
+
+/// `reserve = { for = "@partners", sessions = 200 }`
+fn reserve(section: &Section<'_>, policy: &Policy, of: usize) -> Option<Reserve> {
+    let (list, sessions) = (section.require::<String>("for"), section.require::<usize>("sessions"));
+    if let Some(sessions) = sessions.as_ref().filter(|sessions| sessions.value >= of) {
+        let message = format!("{} of {of} sessions are kept: nobody else could come in", sessions.value);
+        section.findings().add(sessions.place.error(message));
+    }
+    let list = list?;
+    let partners = list.value.strip_prefix('@').and_then(|name| policy.networks(name));
+    if partners.is_none() {
+        let message = format!("`{}` is no list of networks of these rules", list.value.escape_debug());
+        let help = "name a list in [lists] of the rule file that holds networks, like \"@partners\"";
+        section.findings().add(list.place.error(message).with_help(help));
+    } else if partners.is_some_and(NetworkSet::is_empty) {
+        section.findings().add(list.place.warning("this list is empty: room is kept for nobody"));
+    }
+    Some(Reserve { partners: partners?.clone(), sessions: sessions?.value })
 }
 
 fn relay(name: &str, section: &Section<'_>) -> Option<Relay> {
@@ -139,7 +181,7 @@ fn relay(name: &str, section: &Section<'_>) -> Option<Relay> {
     let balance = section.take::<Order>("balance");
     let connect = section.take::<When>("connect");
     let when_down = section.take::<Down>("when_down");
-    let links = section.take::<usize>("links");
+    let links = some(section, "links", Relay::LINKS);
     let usual = Relay::new(name, addresses?);
     let mut waits = usual.waits;
     waits.open = open.unwrap_or(waits.open);
@@ -149,7 +191,7 @@ fn relay(name: &str, section: &Section<'_>) -> Option<Relay> {
     Some(Relay {
         balance: balance.map_or(usual.balance, |order| order.value.0),
         connect: connect.map_or(usual.connect, |when| when.value.0),
-        links: links.map(|links| links.value),
+        links,
         connect_wait: connect_wait.unwrap_or(usual.connect_wait),
         waits,
         when_down: when_down.map_or(usual.when_down, |down| down.value.0),
@@ -237,6 +279,44 @@ mod tests {
         assert_eq!((read.buffer_memory, read.listeners[0].sessions), (1024 * 1024, 7));
         assert_eq!(read.relays[0].addresses[0].to_string(), "127.0.0.1:10025");
         assert!(findings.is_empty());
+    }
+
+    /// A deployment with these lines in its listener and its relay.
+    fn with(listener: &str, relay: &str) -> String {
+        format!(
+            "name = 'mx.example.com'\n[[listener]]\nname = 'a'\nlisten = '127.0.0.1:0'\nrules = 'x.toml'\n\
+             relay = 'postfix'\n{listener}\n[relay.postfix]\naddress = '127.0.0.1:10025'\n{relay}\n"
+        )
+    }
+
+    #[test]
+    fn room_is_kept_for_the_list_that_is_named_or_else_for_partners() {
+        let said = "reserve = { for = '@partners', sessions = 7 }";
+        for (listener, sessions) in [("", 200), ("sessions = 50", 5), (said, 7)] {
+            let (read, findings) = read_text(&with(listener, "links = 10"));
+            assert!(findings.is_empty(), "{findings:?}");
+            let read = read.unwrap();
+            let reserve = read.listeners[0].reserve.as_ref().unwrap();
+            assert_eq!((reserve.sessions, read.relays[0].links), (sessions, 10));
+            assert!(reserve.partners.contains("192.0.2.1".parse().unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_reserve_that_keeps_nothing_or_everything_is_refused() {
+        let (read, findings) = read_text(&with(
+            "sessions = 100\nreserve = { for = '@local_domains', sessions = 100 }",
+            "links = 0",
+        ));
+        assert!(read.is_none());
+        assert_eq!(
+            findings,
+            [
+                "`@local_domains` is no list of networks of these rules",
+                "100 of 100 sessions are kept: nobody else could come in",
+                "`links` of zero lets no mail pass",
+            ]
+        );
     }
 
     #[test]

@@ -10,6 +10,10 @@ use gatepost::replay::{Cuts, Player, Scene};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// In such steps time passes until a refusal is said that is made to wait.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Arguments of `gatepost explain`.
 #[derive(Args, Debug)]
@@ -67,6 +71,10 @@ fn play(policy: &Arc<Policy>, from: IpAddr, dialogue: &str, out: &mut dyn Write)
         }
         player.client_says(format!("{line}\r\n").as_bytes());
         print(&mut player, out)?;
+        while player.session().is_held() {
+            player.pass(TICK);
+            print(&mut player, out)?;
+        }
     }
     Ok(())
 }
@@ -124,7 +132,7 @@ fn reason(event: &Event) -> Option<String> {
 }
 
 fn verdict(decision: &Decision) -> String {
-    let Decision { id, origin, code, .. } = decision;
+    let Decision { id, origin, code, tarpit, .. } = decision;
     let done = match (decision.force, decision.action) {
         (Force::Enforced, Action::Reject) => format!("rejected with {code} by"),
         (Force::Enforced, Action::Disconnect) => format!("disconnected with {code} by"),
@@ -133,7 +141,8 @@ fn verdict(decision: &Decision) -> String {
             format!("would be disconnected with {code}, were it enforced, by")
         }
     };
-    format!("{done} `{id}` ({origin})")
+    let late = tarpit.map_or_else(String::new, |tarpit| format!(", {tarpit:?} late"));
+    format!("{done} `{id}` ({origin}){late}")
 }
 
 #[cfg(test)]

@@ -59,6 +59,10 @@ fn row(check: Check) -> Option<Row> {
         Check::Clients => {
             row("554 5.7.1", "disconnect", "RFC 5321 3.1", "a client that [clients] denies or does not allow")
         }
+        Check::SessionsPerClient => {
+            let meaning = "sessions of one client at a time, as the deployment file bounds them";
+            row("421 4.7.0", "disconnect", "RFC 5321 7.8", meaning)
+        }
         Check::Relay => {
             row("550 5.7.1", "reject", "RFC 5321 7.1", "a recipient whose domain is not in [relay] to")
         }

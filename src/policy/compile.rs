@@ -87,6 +87,7 @@ impl Compiler<'_> {
             line_ends: file.line_ends.content?,
             lenient,
             limits: file.limits?,
+            stressed: file.stress.tighten(file.limits?),
             responses,
             replies: Replies { reference: file.replies.reference?, delay: file.replies.delay?, footer },
             allow,
@@ -97,6 +98,7 @@ impl Compiler<'_> {
             origins: self.origins(),
             expectations,
             list_sizes: self.lists.sizes(),
+            networks: self.lists.networks(),
         })
     }
 

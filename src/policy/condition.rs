@@ -52,6 +52,26 @@ pub struct Scene<'a> {
     pub age: Duration,
 }
 
+impl<'a> Scene<'a> {
+    /// The scene of a client that has said nothing.
+    pub fn arriving(client: SocketAddr, listener: &'a str) -> Self {
+        Self {
+            client,
+            listener,
+            hello: None,
+            mail: None,
+            rcpt: None,
+            rcpt_count: 0,
+            parameters: None,
+            command: None,
+            message_octets: None,
+            errors: 0,
+            messages: 0,
+            age: Duration::ZERO,
+        }
+    }
+}
+
 /// The hello in force, or the one judged now.
 #[derive(Clone, Copy, Debug)]
 pub struct HelloScene<'a> {

@@ -2,7 +2,7 @@
 
 use super::Mode;
 use super::document::{Section, Word};
-use super::limits::Limits;
+use super::limits::{Limits, Stress};
 use super::source::{Findings, Located, Place};
 use super::tree::{Date, Entry, Node, Table};
 use super::verdict::Action;
@@ -21,6 +21,7 @@ pub(super) struct RuleFile<'d> {
     pub(super) greeting: Greeting,
     pub(super) line_ends: LineEndsTable,
     pub(super) limits: Option<Limits>,
+    pub(super) stress: Stress,
     pub(super) relay: RelayTable,
     pub(super) clients: ClientsTable,
     pub(super) lists: &'d [Entry],
@@ -96,7 +97,7 @@ pub(super) struct RuleEntry<'d> {
     pub(super) when: Option<&'d Node>,
     pub(super) then: Option<Action>,
     pub(super) reply: Option<Located<String>>,
-    pub(super) tarpit: Option<Duration>,
+    pub(super) tarpit: Option<Located<Duration>>,
     pub(super) at: Option<At>,
     pub(super) mode: Option<Mode>,
     pub(super) until: Option<Located<Date>>,
@@ -119,6 +120,7 @@ pub(super) struct SignatureEntry<'d> {
     pub(super) pattern: Option<&'d Node>,
     pub(super) matches: Vec<Located<String>>,
     pub(super) clean: Vec<Located<String>>,
+    pub(super) tarpit: Option<Located<Duration>>,
     pub(super) locked: bool,
 }
 
@@ -164,6 +166,7 @@ impl<'d> RuleFile<'d> {
             greeting: top.section("greeting").map(|section| greeting(&section)).unwrap_or_default(),
             line_ends: top.section("line_ends").map(|section| line_ends(&section)).unwrap_or_default(),
             limits: top.section("limits").and_then(|section| Limits::read(&section)),
+            stress: top.section("stress").map(|section| Stress::read(&section)).unwrap_or_default(),
             relay: relay(&top),
             clients: top.section("clients").map(|section| clients(&section)).unwrap_or_default(),
             lists: top.section("lists").map(|section| section.entries()).unwrap_or_default(),
@@ -248,7 +251,7 @@ fn rule<'d>(section: &Section<'d>) -> RuleEntry<'d> {
         when: section.node("when"),
         then: section.require("then").map(|then| then.value),
         reply: section.take("reply"),
-        tarpit: section.take("tarpit").map(|tarpit| tarpit.value),
+        tarpit: section.take("tarpit"),
         at: section.take("at").map(|at| at.value),
         mode: section.take("mode").map(|mode| mode.value),
         until: section.take("until"),
@@ -269,6 +272,7 @@ fn signature<'d>(section: &Section<'d>) -> SignatureEntry<'d> {
     if pattern.is_none() {
         section.findings().add(section.place().error("`pattern` is missing in [[signature]]"));
     }
+    let tarpit = section.take("tarpit");
     let locked = section.take("locked").is_some_and(|locked| locked.value);
     SignatureEntry {
         place: section.place(),
@@ -278,6 +282,7 @@ fn signature<'d>(section: &Section<'d>) -> SignatureEntry<'d> {
         pattern,
         matches: many(section, "matches"),
         clean: many(section, "clean"),
+        tarpit,
         locked,
     }
 }

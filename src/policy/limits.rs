@@ -111,6 +111,16 @@ impl Limit {
     }
 }
 
+/// Whether the gate is under stress.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pressure {
+    /// `[limits]` holds.
+    #[default]
+    Calm,
+    /// A bound is near, and the client is no partner: `[stress]` holds, where it says less.
+    Stressed,
+}
+
 /// A length with its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineLimit {
@@ -292,6 +302,57 @@ impl Limits {
             _ => None,
         }
     }
+}
+
+/// `[stress]`: what is written of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stress {
+    command_errors: Option<u32>,
+    refused_recipients: Option<u32>,
+    trivial_commands: Option<u32>,
+    command_wait: Option<Duration>,
+    line_time: Option<Duration>,
+    data_wait: Option<Duration>,
+}
+
+impl Stress {
+    pub(super) fn read(section: &Section<'_>) -> Stress {
+        Stress {
+            command_errors: some(section, Limit::CommandErrors),
+            refused_recipients: some(section, Limit::RefusedRecipients),
+            trivial_commands: some(section, Limit::TrivialCommands),
+            command_wait: some(section, Limit::CommandWait),
+            line_time: some(section, Limit::LineTime),
+            data_wait: some(section, Limit::DataWait),
+        }
+    }
+
+    /// What holds of these limits under stress, which tightens and never loosens. The others stay as they are.
+    pub(super) fn tighten(self, calm: Limits) -> Limits {
+        Limits {
+            command_errors: least(self.command_errors, calm.command_errors),
+            refused_recipients: least(self.refused_recipients, calm.refused_recipients),
+            trivial_commands: least(self.trivial_commands, calm.trivial_commands),
+            command_wait: least(self.command_wait, calm.command_wait),
+            line_time: least(self.line_time, calm.line_time),
+            data_wait: least(self.data_wait, calm.data_wait),
+            ..calm
+        }
+    }
+}
+
+fn least<T: Ord + Copy>(stressed: Option<T>, calm: T) -> T {
+    stressed.map_or(calm, |stressed| stressed.min(calm))
+}
+
+/// A key of `[stress]`, if it was written.
+fn some<T: FromNode + Default + PartialEq>(section: &Section<'_>, limit: Limit) -> Option<T> {
+    let read = section.take::<T>(limit.name())?;
+    if read.value == T::default() {
+        let finding = read.place.error(format!("`{}` of zero lets no mail pass", limit.name()));
+        section.findings().add(finding);
+    }
+    Some(read.value)
 }
 
 /// A rate of octets, as octets a second.

@@ -5,6 +5,7 @@ use super::document::{FromNode, expected};
 use super::field::Kind;
 use super::list::List;
 use super::nearest::nearest;
+use super::network::{self, NetworkSet};
 use super::source::{Diagnostic, Findings, Located, Place, Reader, Source};
 use super::tree::{Entry, Node, Table, Value};
 use std::cell::RefCell;
@@ -67,6 +68,15 @@ impl<'f> Lists<'f> {
     /// How many entries each list has, for a reload to compare.
     pub(super) fn sizes(&self) -> Vec<(String, usize)> {
         self.written.iter().map(|list| (list.name.clone(), list.entries.len())).collect()
+    }
+
+    /// Those that hold networks and nothing else: the deployment file may name them.
+    pub(super) fn networks(&self) -> HashMap<String, NetworkSet> {
+        let read = |list: &Written| {
+            let networks = list.entries.iter().map(|entry| network::parse(&entry.value));
+            Some((list.name.clone(), networks.collect::<Result<NetworkSet, _>>().ok()?))
+        };
+        self.written.iter().filter_map(read).collect()
     }
 
     /// Reads what stands where a list is wanted: entries, `@name`s, or both. They become one list each.

@@ -39,7 +39,7 @@ use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Kind, Response, Violation};
 use condition::{Point, Scene};
 use field::Seen;
-use limits::Limits;
+use limits::{Limits, Pressure};
 use list::List;
 use network::NetworkSet;
 use rule::{Exemptions, RuleIndex};
@@ -75,6 +75,7 @@ pub struct Policy {
     line_ends: LineEnds,
     lenient: Networks,
     limits: Limits,
+    stressed: Limits,
     responses: HashMap<Violation, Response>,
     replies: Replies,
     allow: Option<Networks>,
@@ -85,6 +86,7 @@ pub struct Policy {
     origins: HashMap<Check, Place>,
     expectations: Vec<Expectation>,
     list_sizes: Vec<(String, usize)>,
+    networks: HashMap<String, NetworkSet>,
 }
 
 /// `[replies]`
@@ -143,17 +145,7 @@ pub enum Banner {
 pub use crate::smtp::mail_data::LineEnds;
 /// `[line_ends] content`
 pub use agreement::LATER_EXTENSIONS;
-
-/// How weighty a finding is after mode, exemption and the file's own word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
-    /// Exempt or tolerated: as if nothing had been found.
-    Nothing,
-    /// Logged and counted, nothing else (report, or monitor mode).
-    Observe,
-    /// Acted on.
-    Enforce,
-}
+pub use verdict::Weight;
 
 impl Policy {
     /// `profile = "..."`
@@ -199,6 +191,14 @@ impl Policy {
     /// `[limits]`
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What holds of it, and of `[stress]`, now.
+    pub fn limits_under(&self, pressure: Pressure) -> &Limits {
+        match pressure {
+            Pressure::Calm => &self.limits,
+            Pressure::Stressed => &self.stressed,
+        }
     }
 
     /// `[violations]`: what to do about this one (framing: always disconnect; grammar: always reject).
@@ -256,7 +256,8 @@ impl Policy {
         }
     }
 
-    fn is_exempt(&self, check: Check, scene: &Scene<'_>) -> bool {
+    /// Whether an `[[exempt]]` excepts this check here.
+    pub fn is_exempt(&self, check: Check, scene: &Scene<'_>) -> bool {
         // Compiling refuses exemptions from `relay` and from locked signatures, so none of them is found here.
         self.exemptions.hold(check, scene)
     }
@@ -327,8 +328,8 @@ impl Policy {
             });
         }
         let signature = self.index.signature(check)?;
-        let reply = signature.reply.clone();
-        Some(Refusal { check, action: Action::Reject, reply, tarpit: None, at_once: true })
+        let (reply, tarpit) = (signature.reply.clone(), signature.tarpit);
+        Some(Refusal { check, action: Action::Reject, reply, tarpit, at_once: true })
     }
 
     /// The id of a check as logs and `[[exempt]]` spell it.
@@ -359,6 +360,11 @@ impl Policy {
     /// How many entries each named list has. (A reload in which a list shrinks by more than half is refused.)
     pub fn list_sizes(&self) -> &[(String, usize)] {
         &self.list_sizes
+    }
+
+    /// A list of networks, by its name; none: there is no such list, or it holds something else.
+    pub fn networks(&self, list: &str) -> Option<&NetworkSet> {
+        self.networks.get(list)
     }
 
     /// Warns of rules that are still in monitor mode behind their `until`. The core has no clock: the caller says what

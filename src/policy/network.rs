@@ -62,7 +62,7 @@ fn number(address: IpAddr) -> u128 {
 const FOUR: RangeInclusive<u128> = 0xffff_0000_0000..=0xffff_ffff_ffff;
 
 /// A set of networks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkSet {
     /// Stretches that are in it, and those between them.
     inside: NetworkMap<bool>,
@@ -119,7 +119,7 @@ impl FromIterator<IpNet> for NetworkSet {
 /// Networks, each with what it stands for; what holds for a network holds for those inside it.
 ///
 /// The nest of them is laid flat: one search finds the innermost, which knows what holds around it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct NetworkMap<V> {
     /// Where each stretch begins, in order; it ends where the next one begins. At most two for each network.
     starts: Vec<u128>,
@@ -197,7 +197,7 @@ impl<V: Copy + Default + PartialEq> NetworkMap<V> {
 
 /// Where to search: the space from the first to the last of some starts, cut into about as many rungs of equal size as
 /// there are starts. Among networks of one provenance a search is a step or two, however many there are.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Ladder {
     base: u128,
     /// The size of a rung, as a power of two.

@@ -11,11 +11,12 @@ use super::pattern::Clause;
 use super::rule::{Exemptions, Rule, RuleIndex, Signature};
 use super::source::{Diagnostic, Findings, Located, Place};
 use super::tree::{Node, Value};
-use super::verdict::Check;
+use super::verdict::{Check, LONGEST_TARPIT};
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::{Grammar, Verb};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Points of later versions.
 const LATER_POINTS: &[&str] = &["TLS", "HEADER", "REPLY"];
@@ -123,11 +124,23 @@ impl Compiler<'_> {
             when: when?,
             action: entry.then?,
             reply: reply?,
-            tarpit: entry.tarpit,
+            tarpit: self.tarpit(entry.tarpit.as_ref()),
             at_once: entry.at == Some(At::Once),
             mode,
             until: entry.until.as_ref().map(|until| (until.value, until.place.clone())),
         })
+    }
+
+    /// A refusal that comes late, but before the client has given up.
+    fn tarpit(&self, tarpit: Option<&Located<Duration>>) -> Option<Duration> {
+        let tarpit = tarpit?;
+        if tarpit.value.is_zero() || tarpit.value > LONGEST_TARPIT {
+            let finding = tarpit.place.error("`tarpit` lies above zero, and not above one minute");
+            self.findings.add(finding.with_help(
+                "a client that gives up before it hears the refusal comes back (RFC 5321 4.5.3.2)",
+            ));
+        }
+        Some(tarpit.value)
     }
 
     /// A reply that refuses: 4yz or 5yz.
@@ -180,6 +193,7 @@ impl Compiler<'_> {
             on: on?,
             clause,
             reply: self.default_reply(on?, entry.place)?,
+            tarpit: self.tarpit(entry.tarpit.as_ref()),
             locked: entry.locked,
         })
     }
@@ -233,6 +247,8 @@ impl Compiler<'_> {
     fn unknown_there(&self, entry: &ExemptEntry<'_>, id: &Located<String>, check: Check, index: &RuleIndex) {
         let on = index.rule(check).map(|rule| rule.on);
         let on = on.or_else(|| index.signature(check).map(|signature| signature.on));
+        let at_the_door = matches!(check, Check::Clients | Check::SessionsPerClient);
+        let on = on.or(at_the_door.then_some(Point::Connect));
         let (Some(on), Some(node)) = (on, entry.when) else { return };
         for (key, place) in keys(node) {
             if let Named::Known(field) = Field::named(key)

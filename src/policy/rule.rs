@@ -38,6 +38,7 @@ pub(super) struct Signature {
     pub(super) on: Point,
     pub(super) clause: Clause,
     pub(super) reply: Reply,
+    pub(super) tarpit: Option<Duration>,
     pub(super) locked: bool,
 }
 

@@ -20,6 +20,8 @@ pub enum Check {
     Clients,
     /// `relay`
     Relay,
+    /// `listener.sessions_per_client`, which the deployment file bounds and an `[[exempt]]` may lift.
+    SessionsPerClient,
     /// Place in the policy's list of signatures.
     Signature(u32),
     /// Place in the policy's list of rules.
@@ -42,7 +44,11 @@ impl Check {
         let verbs = Verb::ALL.iter().copied().map(Check::Verb);
         let violations = Violation::ALL.iter().copied().map(Check::Violation);
         let violations = violations.filter(|check| check.canonical() == *check);
-        [Check::Relay, Check::Clients].into_iter().chain(limits).chain(verbs).chain(violations)
+        [Check::Relay, Check::Clients, Check::SessionsPerClient]
+            .into_iter()
+            .chain(limits)
+            .chain(verbs)
+            .chain(violations)
     }
 
     /// The id of a check that is not written by the operator.
@@ -62,6 +68,7 @@ impl Check {
             Check::Limit(limit) => format!("limits.{}", limit.name()),
             Check::Clients => "clients".to_owned(),
             Check::Relay => "relay".to_owned(),
+            Check::SessionsPerClient => "listener.sessions_per_client".to_owned(),
             Check::Signature(_) | Check::Rule(_) => return None,
         })
     }
@@ -82,6 +89,9 @@ impl Check {
         }
     }
 }
+
+/// The longest tarpit. A client waits five minutes for a reply (RFC 5321 4.5.3.2), some less; the refusal is to reach it.
+pub const LONGEST_TARPIT: Duration = Duration::from_mins(1);
 
 /// What to do about it, beyond the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,4 +125,15 @@ pub enum Verdict {
     Forward,
     /// It does not.
     Refuse(Refusal),
+}
+
+/// How weighty a finding is after mode, exemption and the file's own word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Exempt or tolerated: as if nothing had been found.
+    Nothing,
+    /// Logged and counted, nothing else (report, or monitor mode).
+    Observe,
+    /// Acted on.
+    Enforce,
 }

@@ -1,6 +1,7 @@
 //! Where Gatepost stands: listeners, relays, bounds. What `gatepost.toml` says, compiled.
 
 use crate::policy::Policy;
+use crate::policy::network::NetworkSet;
 use crate::session::{Connect, Waits, WhenDown};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -48,6 +49,19 @@ pub struct Listener {
     pub sessions: usize,
     /// The most of them from one client (an IPv4 address or an IPv6 /64).
     pub sessions_per_client: usize,
+    /// The most sessions whose refusal is made to wait at a time; further ones hear it at once.
+    pub tarpit_sessions: usize,
+    /// Room that is kept for partners, if there are any.
+    pub reserve: Option<Reserve>,
+}
+
+/// `reserve`: room for partners when everybody else has filled the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserve {
+    /// Their networks.
+    pub partners: NetworkSet,
+    /// How many of the listener's sessions are theirs alone. (So is a fifth of the links.)
+    pub sessions: usize,
 }
 
 /// `[relay.NAME]`
@@ -61,8 +75,8 @@ pub struct Relay {
     pub balance: Balance,
     /// When the link is opened.
     pub connect: Connect,
-    /// The most links at a time; none: as many as there are sessions.
-    pub links: Option<usize>,
+    /// The most links at a time.
+    pub links: usize,
     /// How long one address may take to connect.
     pub connect_wait: Duration,
     /// How long its words are waited for.
@@ -152,20 +166,40 @@ impl Listener {
     /// `sessions_per_client`
     pub const SESSIONS_PER_CLIENT: usize = 50;
 
+    /// `tarpit_sessions`, if nothing is said: a quarter of all, for a tarpit must not fill the house.
+    pub const fn tarpit_sessions(sessions: usize) -> usize {
+        sessions / 4
+    }
+
     /// One with what is usual.
     pub fn new(name: impl Into<String>, listen: Vec<SocketAddr>, policy: Arc<Policy>, relay: &Relay) -> Self {
         Self {
             name: name.into(),
             listen,
+            reserve: Reserve::usual(&policy, Self::SESSIONS),
             policy,
             relay: relay.name.clone(),
             sessions: Self::SESSIONS,
             sessions_per_client: Self::SESSIONS_PER_CLIENT,
+            tarpit_sessions: Self::tarpit_sessions(Self::SESSIONS),
         }
     }
 }
 
+impl Reserve {
+    /// The list of the rules that holds the partners, unless the file names another.
+    pub const LIST: &'static str = "partners";
+
+    /// What holds if nothing is said: a tenth of the sessions for the list `partners`, where the rules have one.
+    pub fn usual(policy: &Policy, sessions: usize) -> Option<Self> {
+        let partners = policy.networks(Self::LIST).filter(|networks| !networks.is_empty())?;
+        Some(Self { partners: partners.clone(), sessions: sessions / 10 })
+    }
+}
+
 impl Relay {
+    /// `links`: fewer than the 100 processes that a relay such as Postfix has by default.
+    pub const LINKS: usize = 80;
     /// `connect_wait`
     pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
 
@@ -176,7 +210,7 @@ impl Relay {
             addresses,
             balance: Balance::default(),
             connect: Connect::default(),
-            links: None,
+            links: Self::LINKS,
             connect_wait: Self::CONNECT_WAIT,
             waits: Waits::default(),
             when_down: WhenDown::default(),

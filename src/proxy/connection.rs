@@ -6,10 +6,13 @@
 
 use super::alarm::Alarm;
 use super::farewell::{Farewell, linger};
-use super::listener::{Door, Phase};
+use super::listener::Door;
 use super::means::Share;
+use super::news::News;
 use super::relay::Link;
+use super::reserve::Rank;
 use super::roll::Place;
+use super::tarpit::Stay;
 use super::turn::{self, Turn};
 use super::wire::{Hearing, Pieces, Read, Wire};
 use crate::event::{LinkFailure, Side};
@@ -35,8 +38,10 @@ pub(super) struct Connection {
     course: Course,
     alarm: Alarm,
     share: Share,
-    /// What the session was told of the process going away.
-    phase: Phase,
+    /// What the session was told of the world.
+    news: News,
+    stay: Stay,
+    rank: Rank,
     place: Place,
 }
 
@@ -60,15 +65,17 @@ enum Course {
 }
 
 impl Connection {
-    pub(super) fn new(door: Arc<Door>, client: Wire, place: Place, setting: Setting) -> Self {
+    pub(super) fn new(door: Arc<Door>, client: Wire, (rank, place): (Rank, Place), setting: Setting) -> Self {
         Self {
             client,
             way: Way::None,
             course: Course::Arriving,
             alarm: Alarm::default(),
             share: Share::new(Arc::clone(&door.means)),
-            phase: Phase::Open,
+            news: News::none(),
+            stay: Stay::default(),
             session: Session::new(setting),
+            rank,
             place,
             door,
         }
@@ -104,7 +111,9 @@ impl Connection {
             // The relay is the slow side, and the client's time is not spent by it.
             self.session.forgive(turn.now);
         }
-        self.heed_phase(turn);
+        while let Some(happening) = self.news.next(&self.door, self.rank) {
+            self.tell(turn, happening);
+        }
         for round in 0.. {
             if self.course != Course::Talking || !self.go_round(turn) {
                 break;
@@ -113,6 +122,12 @@ impl Connection {
                 turn.cx.waker().wake_by_ref();
                 break;
             }
+        }
+        if !self.stay.follow(self.session.is_held(), &self.door, turn.now) {
+            self.tell(turn, Happening::TarpitFull);
+        }
+        if self.session.is_between() && matches!(&self.way, Way::Open(link) if link.is_recalled()) {
+            self.tell(turn, Happening::LinkRecalled);
         }
         if !self.share.settle(self.memory()) && self.course == Course::Talking {
             self.tell(turn, Happening::MemoryShort);
@@ -268,7 +283,9 @@ impl Connection {
                     }
                     pieces.push(octets);
                 }
-                Action::OpenLink => self.way = Way::Opening(Box::pin(Arc::clone(&self.door.relay).open())),
+                Action::OpenLink => {
+                    self.way = Way::Opening(Box::pin(Arc::clone(&self.door.relay).open(self.rank)));
+                }
                 Action::CloseLink => {
                     if let Way::Open(mut link) = std::mem::replace(&mut self.way, Way::None) {
                         link.wire.send(cx, *now, &mut to_relay);
@@ -290,20 +307,6 @@ impl Connection {
             link.wire.send(cx, *now, &mut to_relay);
         }
         self.client.send(cx, *now, &mut to_client);
-    }
-
-    /// The process is going away: once politely, and once for good.
-    fn heed_phase(&mut self, turn: &mut Turn<'_, '_>) {
-        let phase = self.door.drain.phase();
-        if phase == self.phase {
-            return;
-        }
-        self.phase = phase;
-        match phase {
-            Phase::Open => {}
-            Phase::Draining => self.tell(turn, Happening::Draining),
-            Phase::Over | Phase::Closed => self.tell(turn, Happening::DrainOver),
-        }
     }
 
     fn heed_alarm(&mut self, turn: &mut Turn<'_, '_>) -> bool {

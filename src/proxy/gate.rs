@@ -3,7 +3,6 @@
 use super::config::{Admin, Deployment};
 use super::listener::{Door, Drain, Phase, bind};
 use super::means::Means;
-use super::probe;
 use super::relay::Relay;
 use crate::telemetry::Telemetry;
 use crate::telemetry::endpoint::Endpoint;
@@ -18,6 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// How often a drain looks whether everybody has gone.
 const LOOK: Duration = Duration::from_millis(20);
+/// How often it is looked whether a bound is near, and whether a relay is to be asked.
+const BEAT: Duration = Duration::from_millis(250);
 /// How long last words may take when the time for draining is over.
 const LAST: Duration = Duration::from_secs(3);
 
@@ -115,14 +116,19 @@ pub fn serve(
 
 /// Binds every address and starts the threads.
 pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) -> io::Result<Gate> {
-    let means = Means::new(telemetry.metrics(), deployment.buffer_memory);
+    let kept = deployment.listeners.iter().filter_map(|listener| Some(listener.reserve.as_ref()?.sessions));
+    let means = Means::new(telemetry.metrics(), deployment.buffer_memory, kept.sum());
     let drain = Arc::new(Drain::default());
     let relays: HashMap<String, Arc<Relay>> = deployment
         .relays
         .iter()
         .map(|relay| {
             let figures = telemetry.metrics().relay(&relay.name);
-            (relay.name.clone(), Relay::new(relay.clone(), Arc::clone(&means), figures))
+            let partners = deployment
+                .listeners
+                .iter()
+                .any(|listener| listener.relay == relay.name && listener.reserve.is_some());
+            (relay.name.clone(), Relay::new(relay.clone(), partners, Arc::clone(&means), figures))
         })
         .collect();
     let (mut doors, mut sockets, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
@@ -153,12 +159,8 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     }
     drop(sockets);
     let (runtime, within) = (runtime()?, deployment.drain);
-    let control = Control {
-        doors: Arc::clone(&doors),
-        drain: Arc::clone(&drain),
-        means,
-        telemetry: Arc::clone(&telemetry),
-    };
+    let control =
+        Control { doors: Arc::clone(&doors), drain: Arc::clone(&drain), telemetry: Arc::clone(&telemetry) };
     started.push(spawn("control".to_owned(), move || runtime.block_on(control.run(admin, within)))?);
     for (listener, address) in &addresses {
         tracing::info!(listener, %address, "listening");
@@ -208,11 +210,22 @@ async fn pulse() {
     }
 }
 
-/// What is nobody's session: the endpoint, the first look at the relays, the way out.
+/// Looks now and then whether a listener is under stress, and what its relay offers.
+async fn look(doors: Arc<[Arc<Door>]>) {
+    let mut beat = tokio::time::interval(BEAT);
+    loop {
+        beat.tick().await;
+        for door in doors.iter() {
+            door.weigh();
+            door.inquire();
+        }
+    }
+}
+
+/// What is nobody's session: the endpoint, the looks at bounds and relays, the way out.
 struct Control {
     doors: Arc<[Arc<Door>]>,
     drain: Arc<Drain>,
-    means: Arc<Means>,
     telemetry: Arc<Telemetry>,
 }
 
@@ -227,17 +240,9 @@ impl Control {
                 (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "no metrics are served"),
             }
         }
-        let mut asked = Vec::new();
-        for door in self.doors.iter().filter(|door| {
-            let name = &door.relay.config().name;
-            let first = !asked.contains(name);
-            asked.push(name.clone());
-            first
-        }) {
-            let (relay, station) = (Arc::clone(&door.relay), Arc::clone(door.station()));
-            tokio::spawn(probe::ask(relay, station, Arc::clone(&self.means)));
-        }
+        let looking = tokio::spawn(look(Arc::clone(&self.doors)));
         self.drain.reach(Phase::Draining).await;
+        looking.abort();
         tokio::select! {
             () = self.all_gone() => {}
             () = self.drain.reach(Phase::Over) => {}

@@ -2,12 +2,17 @@
 
 use super::connection::Connection;
 use super::means::{Descriptor, Means};
-use super::relay::{Reach, Relay};
-use super::roll::Roll;
+use super::relay::Relay;
+use super::reserve::Rank;
+use super::roll::{Guest, Roll};
+use super::stress::Stress;
+use super::tarpit::Tarpit;
 use super::wire::Wire;
 use super::{config, probe};
 use crate::event::NoService;
 use crate::policy::Policy;
+use crate::policy::condition::Scene;
+use crate::policy::verdict::Check;
 use crate::session::{Setting, Station};
 use crate::telemetry::{Desk, Telemetry};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -77,11 +82,14 @@ impl Drain {
 pub(super) struct Door {
     station: Arc<Station>,
     policy: Arc<Policy>,
+    reserve: Option<config::Reserve>,
     roll: Arc<Roll>,
     pub(super) relay: Arc<Relay>,
     pub(super) desk: Desk,
     pub(super) means: Arc<Means>,
     pub(super) drain: Arc<Drain>,
+    pub(super) stress: Stress,
+    pub(super) tarpit: Tarpit,
 }
 
 impl Door {
@@ -103,8 +111,11 @@ impl Door {
         Arc::new(Self {
             station: Arc::new(station),
             policy: Arc::clone(&listener.policy),
-            roll: Roll::new(listener.sessions, listener.sessions_per_client),
+            roll: Roll::new(listener),
+            reserve: listener.reserve.clone(),
             desk: telemetry.desk(&listener.name, listener.policy.profile(), relay.figures()),
+            stress: Stress::new(telemetry.metrics().stressed(&listener.name)),
+            tarpit: Tarpit::new(listener.tarpit_sessions, telemetry.metrics().tarpit(&listener.name)),
             relay,
             means,
             drain,
@@ -133,9 +144,10 @@ impl Door {
     fn receive(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         // An IPv4 client of an IPv6 socket is an IPv4 client, for rules and counts alike.
         let client = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let sufficient = self.means.suffice();
+        let guest = self.guest(client);
+        let sufficient = self.means.suffice(guest.rank);
         let wire = Wire::new(stream, Descriptor::count(&self.means));
-        let (place, admission) = self.roll.enter(client.ip(), self.policy.names_client(client.ip()));
+        let (place, admission) = self.roll.enter(client.ip(), guest);
         let setting = Setting {
             station: Arc::clone(&self.station),
             policy: Arc::clone(&self.policy),
@@ -145,26 +157,41 @@ impl Door {
             admission: admission.and(sufficient).and_then(|()| self.admit()),
         };
         self.desk.enter();
-        tokio::spawn(Connection::new(Arc::clone(self), wire, place, setting));
+        tokio::spawn(Connection::new(Arc::clone(self), wire, (guest.rank, place), setting));
+    }
+
+    /// Who has come. Those whom the rules name, or except, are bounded by the number of all sessions alone.
+    fn guest(&self, client: SocketAddr) -> Guest {
+        let scene = Scene::arriving(client, &self.station.listener);
+        let unbounded =
+            self.policy.names_client(client.ip()) || self.policy.is_exempt(Check::SessionsPerClient, &scene);
+        Guest { rank: Rank::of(client.ip(), self.reserve.as_ref()), unbounded }
     }
 
     fn admit(&self) -> Result<(), NoService> {
         if self.drain.phase() != Phase::Open {
             return Err(NoService::Draining);
         }
-        let reach = self.relay.reach(self.means.now());
-        if reach == Reach::Retry {
-            tokio::spawn(probe::ask(
-                Arc::clone(&self.relay),
-                Arc::clone(&self.station),
-                Arc::clone(&self.means),
-            ));
-        }
-        self.relay.admission(reach)
+        self.relay.admission()
     }
 
-    pub(super) fn station(&self) -> &Arc<Station> {
-        &self.station
+    /// Asks the relay what it offers, if it is time.
+    pub(super) fn inquire(&self) {
+        if self.relay.is_due(self.means.now()) {
+            let (relay, station) = (Arc::clone(&self.relay), Arc::clone(&self.station));
+            tokio::spawn(probe::ask(relay, station, Arc::clone(&self.means)));
+        }
+    }
+
+    /// Looks whether a bound is near, and lets all sessions know when that changes.
+    pub(super) fn weigh(&self) {
+        let listener = &self.station.listener;
+        match self.stress.weigh(&[self.roll.load(), self.relay.load()]) {
+            None => return,
+            Some(true) => tracing::warn!(listener, "under stress: strangers have less time and fewer errors"),
+            Some(false) => tracing::info!(listener, "the stress is over"),
+        }
+        self.roll.call();
     }
 }
 

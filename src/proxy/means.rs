@@ -1,5 +1,6 @@
 //! What the process has to give: memory for what waits in connections, descriptors, time, names of sessions.
 
+use super::reserve::Rank;
 use crate::event::NoService;
 use crate::session::{Moment, SessionId};
 use crate::telemetry::Metrics;
@@ -12,6 +13,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// Descriptors that are kept for listeners, logs, lookups and the endpoint; and a twentieth of all.
 const SPARE_DESCRIPTORS: u64 = 32;
 
+/// Descriptors of a session, which may come to need a link.
+const OF_A_SESSION: usize = 2;
+
 /// What all sessions of the process share.
 #[derive(Debug)]
 pub(super) struct Means {
@@ -21,19 +25,24 @@ pub(super) struct Means {
     memory_most: i64,
     descriptors: AtomicUsize,
     descriptors_most: usize,
+    /// How many of them are kept for partners.
+    descriptors_kept: usize,
     start: Instant,
     names: AtomicU64,
 }
 
 impl Means {
-    pub(super) fn new(metrics: &Metrics, buffer_memory: u64) -> Arc<Self> {
+    /// `reserved` sessions are kept for partners: so are the descriptors that they need.
+    pub(super) fn new(metrics: &Metrics, buffer_memory: u64, reserved: usize) -> Arc<Self> {
+        let descriptors_most = descriptors();
         let memory_most = i64::try_from(buffer_memory).unwrap_or(i64::MAX);
         metrics.set_buffer_limit(memory_most);
         Arc::new(Self {
             memory: metrics.buffer_used().clone(),
             memory_most,
             descriptors: AtomicUsize::new(0),
-            descriptors_most: descriptors(),
+            descriptors_most,
+            descriptors_kept: reserved.saturating_mul(OF_A_SESSION).min(descriptors_most / 2),
             start: instant(),
             names: AtomicU64::new(random()),
         })
@@ -60,9 +69,13 @@ impl Means {
     }
 
     /// Whether there is enough for one session more.
-    pub(super) fn suffice(&self) -> Result<(), NoService> {
-        // A session may come to need a link.
-        if self.descriptors.load(Ordering::Relaxed).saturating_add(2) > self.descriptors_most {
+    pub(super) fn suffice(&self, rank: Rank) -> Result<(), NoService> {
+        let kept = match rank {
+            Rank::Partner => 0,
+            Rank::Stranger => self.descriptors_kept,
+        };
+        let wanted = OF_A_SESSION.saturating_add(kept);
+        if self.descriptors.load(Ordering::Relaxed).saturating_add(wanted) > self.descriptors_most {
             return Err(NoService::Descriptors);
         }
         if self.memory.get() > self.memory_most / 5 * 4 {
@@ -154,7 +167,7 @@ mod tests {
 
     #[test]
     fn names_of_sessions_do_not_repeat() {
-        let means = Means::new(&Metrics::new(), 1000);
+        let means = Means::new(&Metrics::new(), 1000, 0);
         let names: HashSet<_> = (0..10_000).map(|_| means.name()).collect();
         assert_eq!(names.len(), 10_000);
     }
@@ -162,12 +175,12 @@ mod tests {
     #[test]
     fn memory_is_counted_and_given_back() {
         let metrics = Metrics::new();
-        let means = Means::new(&metrics, 1000);
+        let means = Means::new(&metrics, 1000, 0);
         let (mut one, mut other) = (Share::new(Arc::clone(&means)), Share::new(Arc::clone(&means)));
         assert!(one.settle(700));
-        assert_eq!(means.suffice(), Ok(()));
+        assert_eq!(means.suffice(Rank::Stranger), Ok(()));
         assert!(!other.settle(400));
-        assert_eq!(means.suffice(), Err(NoService::Memory));
+        assert_eq!(means.suffice(Rank::Partner), Err(NoService::Memory));
         assert!(other.settle(300));
         drop((one, other));
         assert_eq!(metrics.buffer_used().get(), 0);

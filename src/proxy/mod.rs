@@ -12,10 +12,12 @@
 //! | `turn` | what a connection works with when it is its turn |
 //! | `alarm`, `farewell` | when it is due for a turn, and how it ends |
 //! | `wire` | one socket and what waits for it |
-//! | `relay` | addresses, links, what is offered |
+//! | `relay`, `links` | addresses, what is offered; who may have a link to it now |
 //! | `probe` | asking a relay what it offers |
 //! | `means` | memory, descriptors, time |
-//! | `roll` | who is in |
+//! | `tarpit` | where refusals wait that are made to wait |
+//! | `stress`, `news` | whether a bound is near; what a session is told of that |
+//! | `roll`, `reserve` | who is in, and for whom room is kept |
 //! | `gate` | the whole of it, running |
 
 mod alarm;
@@ -23,11 +25,16 @@ pub mod config;
 mod connection;
 mod farewell;
 mod gate;
+mod links;
 mod listener;
 mod means;
+mod news;
 mod probe;
 mod relay;
+mod reserve;
 mod roll;
+mod stress;
+mod tarpit;
 mod turn;
 mod wire;
 

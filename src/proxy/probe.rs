@@ -1,8 +1,9 @@
 //! Asking a relay what it offers, by a session whose client says EHLO and QUIT: there is one machine that speaks SMTP.
 
 use super::means::Means;
-use super::relay::{Link, Relay};
-use crate::event::Side;
+use super::relay::{Answer, Link, Relay};
+use super::reserve::Rank;
+use crate::event::{LinkFailure, Side};
 use crate::policy::Policy;
 use crate::policy::compile::compile;
 use crate::session::{Action, Connect, Happening, Output, Session, Setting, Station};
@@ -24,7 +25,7 @@ static POLICY: LazyLock<Option<Arc<Policy>>> = LazyLock::new(|| {
 
 /// Asks, and lets the relay be known by its answer.
 pub(super) async fn ask(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Means>) {
-    let Some(policy) = POLICY.clone() else { return };
+    let Some(policy) = POLICY.clone() else { return relay.asked(Answer::NotAsked) };
     let wait = station.waits.open;
     let station = Station {
         name: station.name.clone(),
@@ -42,21 +43,24 @@ pub(super) async fn ask(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Mea
         learned: None,
         admission: Ok(()),
     };
-    let probe = Probe { session: Session::new(setting), output: Output::default(), link: None, relay, means };
-    // A relay that does not answer in time is not known, and each session asks for itself.
+    let (session, output) = (Session::new(setting), Output::default());
+    let mut probe = Probe { session, output, link: None, answer: Answer::Nothing, relay, means };
+    // What did not come in time is as good as nothing: one that takes connections and is silent is no relay.
     let _ = timeout(wait, probe.run(hello)).await;
+    probe.relay.asked(probe.answer);
 }
 
 struct Probe {
     session: Session,
     output: Output,
     link: Option<Link>,
+    answer: Answer,
     relay: Arc<Relay>,
     means: Arc<Means>,
 }
 
 impl Probe {
-    async fn run(mut self, hello: String) {
+    async fn run(&mut self, hello: String) {
         self.session.begin(self.means.now(), &mut self.output);
         self.carry_out().await;
         let mut script = hello.as_bytes();
@@ -69,6 +73,7 @@ impl Probe {
             }
             let Some(link) = &mut self.link else { return };
             match link.wire.stream().read_buf(&mut heard).await {
+                Ok(octets) if octets > 0 && self.answer == Answer::Nothing => self.answer = Answer::Other,
                 Ok(octets) if octets > 0 => {}
                 Ok(_) | Err(_) => return,
             }
@@ -88,7 +93,10 @@ impl Probe {
                     to_relay.extend_from_slice(Output::octets(scratch, &[], &what));
                 }
                 Action::OpenLink => opens = true,
-                Action::Learn(offer) => self.relay.learn(offer),
+                Action::Learn(offer) => {
+                    self.relay.learn(offer);
+                    self.answer = Answer::Offer;
+                }
                 Action::Send { to: Side::Client, .. }
                 | Action::CloseLink
                 | Action::CloseClient
@@ -101,12 +109,17 @@ impl Probe {
             let _ = link.wire.stream().write_all(&to_relay).await;
         }
         if opens {
-            let happening = match Arc::clone(&self.relay).open().await {
+            let happening = match Arc::clone(&self.relay).open(Rank::Partner).await {
                 Ok(link) => {
                     self.link = Some(link);
                     Happening::LinkOpened
                 }
-                Err(why) => Happening::LinkFailed(why),
+                Err(why) => {
+                    if why == LinkFailure::NoTurn {
+                        self.answer = Answer::NotAsked;
+                    }
+                    Happening::LinkFailed(why)
+                }
             };
             self.session.happened(self.means.now(), happening, &mut self.output);
         }

@@ -1,28 +1,32 @@
 //! A relay: its addresses, its links, what it offers, and whether it can be reached.
 
 use super::config::{self, Address, Balance, Host};
+use super::links::{Links, Turn};
 use super::lock;
 use super::means::{Descriptor, Means};
+use super::reserve::Rank;
+use super::stress::Load;
 use super::wire::Wire;
 use crate::event::{LinkFailure, NoService};
 use crate::session::{Moment, Offer, WhenDown};
 use crate::telemetry::OfRelay;
+use prometheus::IntGauge;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How long a command waits for its turn when all links are in use.
-const TURN_WAIT: Duration = Duration::from_secs(20);
 /// How long an offer counts as known.
 const FRESH: Duration = Duration::from_mins(5);
 /// How long the addresses of a name are remembered.
 const NAMES_FRESH: Duration = Duration::from_secs(30);
-/// How often a relay that cannot be reached is tried again.
+/// When an offer that nobody has heard for so long is asked for, so that it does not go out of date.
+const STALE: Duration = Duration::from_mins(4);
+/// How often a relay that does not answer is asked again, and one that answers something else than what it offers.
 const RETRY: Duration = Duration::from_secs(1);
+const REPEAT: Duration = Duration::from_secs(10);
 
 /// A relay, shared by all threads.
 #[derive(Debug)]
@@ -30,13 +34,26 @@ pub(super) struct Relay {
     config: config::Relay,
     means: Arc<Means>,
     figures: OfRelay,
-    links: Option<Arc<Semaphore>>,
+    links: Arc<Links>,
     /// The address that comes first, under `balance = "spread"`.
     next: AtomicUsize,
     names: Mutex<Option<(Moment, Vec<SocketAddr>)>>,
     learned: RwLock<Option<Arc<Offer>>>,
-    /// When it was tried last, while it cannot be reached.
-    down: Mutex<Option<Moment>>,
+    /// Whether it does not answer.
+    down: AtomicBool,
+    inquiry: Mutex<Inquiry>,
+}
+
+/// How far asking it has come.
+#[derive(Clone, Copy, Debug, Default)]
+enum Inquiry {
+    /// It was never asked.
+    #[default]
+    None,
+    /// It is being asked.
+    On,
+    /// It was asked; that was over then.
+    Over(Moment),
 }
 
 /// A link: the socket, and the turn that goes with it.
@@ -44,35 +61,49 @@ pub(super) struct Relay {
 pub(super) struct Link {
     pub(super) wire: Wire,
     turn: Turn,
+    count: Count,
 }
 
-/// One of a relay's links is in use.
+/// A link that operators see.
 #[derive(Debug)]
-struct Turn {
-    relay: Arc<Relay>,
-    _permit: Option<OwnedSemaphorePermit>,
-}
+struct Count(IntGauge);
 
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.relay.figures.active().dec();
+impl Count {
+    fn of(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
     }
 }
 
-/// What may be said at the door while a relay is down.
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// What came of asking a relay what it offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// It can be reached, as far as is known.
-    Up,
-    /// It cannot; somebody has just tried.
-    Down,
-    /// It could not; it is for the one who asked to try again.
-    Retry,
+pub(super) enum Answer {
+    /// It said so.
+    Offer,
+    /// It said something else.
+    Other,
+    /// Nobody took the connection, or somebody did and said nothing.
+    Nothing,
+    /// It was not asked: all links are in use.
+    NotAsked,
 }
 
 impl Relay {
-    pub(super) fn new(config: config::Relay, means: Arc<Means>, figures: OfRelay) -> Arc<Self> {
-        let links = config.links.map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))));
+    /// Where it has `partners`, a fifth of its links is kept for them.
+    pub(super) fn new(
+        config: config::Relay,
+        partners: bool,
+        means: Arc<Means>,
+        figures: OfRelay,
+    ) -> Arc<Self> {
+        let kept = if partners { config.links / 5 } else { 0 };
+        let links = Links::new(config.links, kept, figures.waiting().clone());
         Arc::new(Self {
             config,
             means,
@@ -81,7 +112,8 @@ impl Relay {
             next: AtomicUsize::new(0),
             names: Mutex::default(),
             learned: RwLock::default(),
-            down: Mutex::default(),
+            down: AtomicBool::new(false),
+            inquiry: Mutex::default(),
         })
     }
 
@@ -99,46 +131,82 @@ impl Relay {
         learned.as_ref().filter(|offer| now.since(offer.heard) < FRESH).map(Arc::clone)
     }
 
-    /// What it offers now.
+    /// What it offers now: it answers.
     pub(super) fn learn(&self, offer: Arc<Offer>) {
         *self.learned.write().unwrap_or_else(PoisonError::into_inner) = Some(offer);
+        self.is_back();
+        self.figures.up().set(1);
     }
 
-    /// Whether it can be reached. Of those who ask while it cannot, one a second is sent to try.
-    pub(super) fn reach(&self, now: Moment) -> Reach {
-        let mut down = lock(&self.down);
-        match *down {
-            None => Reach::Up,
-            Some(tried) if now.since(tried) < RETRY => Reach::Down,
-            Some(_) => {
-                *down = Some(now);
-                Reach::Retry
+    /// Whether it is time to ask what it offers; whoever hears so asks, and says what came of it ([`asked`](Self::asked)).
+    pub(super) fn is_due(&self, now: Moment) -> bool {
+        let wait = match (self.down.load(Ordering::Acquire), self.learned(now)) {
+            (true, _) => RETRY,
+            (false, Some(_)) => STALE,
+            (false, None) => REPEAT,
+        };
+        let mut inquiry = lock(&self.inquiry);
+        let due = match *inquiry {
+            Inquiry::None => true,
+            Inquiry::On => false,
+            Inquiry::Over(at) => {
+                // What any session heard since is as good.
+                let heard = self.learned(now).map_or(at, |offer| offer.heard.max(at));
+                now.since(heard) >= wait
             }
+        };
+        if due {
+            *inquiry = Inquiry::On;
+        }
+        due
+    }
+
+    /// Says what came of asking it.
+    pub(super) fn asked(&self, answer: Answer) {
+        *lock(&self.inquiry) = Inquiry::Over(self.means.now());
+        match answer {
+            Answer::Offer | Answer::NotAsked => {}
+            Answer::Other => {
+                self.is_back();
+                self.figures.up().set(0);
+            }
+            Answer::Nothing => self.is_gone("the relay does not answer"),
+        }
+    }
+
+    fn is_gone(&self, how: &str) {
+        if !self.down.swap(true, Ordering::AcqRel) {
+            tracing::warn!(relay = self.config.name, "{how}");
+        }
+        self.figures.up().set(0);
+    }
+
+    fn is_back(&self) {
+        if self.down.swap(false, Ordering::AcqRel) {
+            tracing::info!(relay = self.config.name, "the relay answers again");
         }
     }
 
     /// What the door says of it.
-    pub(super) fn admission(&self, reach: Reach) -> Result<(), NoService> {
-        match (reach, self.config.when_down) {
-            (Reach::Up, _) | (_, WhenDown::Greet) => Ok(()),
-            (Reach::Down | Reach::Retry, WhenDown::Refuse) => Err(NoService::RelayDown),
+    pub(super) fn admission(&self) -> Result<(), NoService> {
+        match self.config.when_down {
+            WhenDown::Refuse if self.down.load(Ordering::Acquire) => Err(NoService::RelayDown),
+            WhenDown::Refuse | WhenDown::Greet => Ok(()),
         }
     }
 
+    /// How crowded its links are.
+    pub(super) fn load(&self) -> Load {
+        self.links.load()
+    }
+
     /// Opens a link, when it is this one's turn.
-    pub(super) async fn open(self: Arc<Self>) -> Result<Link, LinkFailure> {
-        let permit = match &self.links {
-            None => None,
-            Some(links) => match timeout(TURN_WAIT, Arc::clone(links).acquire_owned()).await {
-                Ok(Ok(permit)) => Some(permit),
-                Ok(Err(_)) | Err(_) => return Err(LinkFailure::NoTurn),
-            },
-        };
+    pub(super) async fn open(self: Arc<Self>, rank: Rank) -> Result<Link, LinkFailure> {
+        let Some(turn) = self.links.turn(rank).await else { return Err(LinkFailure::NoTurn) };
         let descriptor = Descriptor::count(&self.means);
         let Some(stream) = self.connect().await else { return Err(LinkFailure::NoConnection) };
-        self.figures.active().inc();
-        let turn = Turn { relay: self, _permit: permit };
-        Ok(Link { wire: Wire::new(stream, descriptor), turn })
+        let count = Count::of(self.figures.active());
+        Ok(Link { wire: Wire::new(stream, descriptor), turn, count })
     }
 
     async fn connect(&self) -> Option<TcpStream> {
@@ -146,17 +214,10 @@ impl Relay {
             if let Ok(Ok(stream)) = timeout(self.config.connect_wait, TcpStream::connect(address)).await {
                 // What is written is complete: there is nothing to wait for.
                 let _ = stream.set_nodelay(true);
-                if lock(&self.down).take().is_some() {
-                    tracing::info!(relay = self.config.name, %address, "the relay can be reached again");
-                }
-                self.figures.up().set(1);
                 return Some(stream);
             }
         }
-        if lock(&self.down).replace(self.means.now()).is_none() {
-            tracing::warn!(relay = self.config.name, "the relay cannot be reached");
-        }
-        self.figures.up().set(0);
+        self.is_gone("the relay cannot be reached");
         None
     }
 
@@ -219,9 +280,14 @@ impl Relay {
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Link {
+    /// Whether it is to be given up, if it is not needed now: somebody waits for one.
+    pub(super) fn is_recalled(&self) -> bool {
+        self.turn.is_recalled()
+    }
+
     /// Closes it as it stands, once what was said is out; nobody waits for that.
     pub(super) fn close(self) {
-        let Self { wire, turn } = self;
+        let Self { wire, turn, count } = self;
         let (mut stream, pending, descriptor) = wire.into_rest();
         if pending.is_empty() {
             return;
@@ -230,7 +296,7 @@ impl Link {
             let rest = tokio::io::AsyncWriteExt::write_all(&mut stream, &pending);
             // A relay that does not take it in time hears no end of mail data: what it has is no message.
             let _ = timeout(LAST_WORDS, rest).await;
-            drop((stream, turn, descriptor));
+            drop((stream, turn, count, descriptor));
         });
     }
 }
@@ -242,7 +308,7 @@ mod tests {
 
     fn relay(config: config::Relay) -> Arc<Relay> {
         let metrics = Metrics::new();
-        Relay::new(config, Means::new(&metrics, 1000), metrics.relay("test"))
+        Relay::new(config, false, Means::new(&metrics, 1000, 0), metrics.relay("test"))
     }
 
     fn addresses(texts: &[&str]) -> Vec<Address> {
@@ -261,13 +327,23 @@ mod tests {
     }
 
     #[test]
-    fn one_a_second_is_sent_to_try_a_relay_that_is_down() {
+    fn a_relay_is_asked_by_one_at_a_time_and_more_often_while_it_does_not_answer() {
         let relay = relay(config::Relay::new("test", addresses(&["192.0.2.1:25"])));
-        let at = |millis| Moment::after_start(Duration::from_millis(millis));
-        assert_eq!(relay.reach(at(0)), Reach::Up);
-        *lock(&relay.down) = Some(at(0));
-        assert_eq!(relay.reach(at(999)), Reach::Down);
-        assert_eq!(relay.reach(at(1000)), Reach::Retry);
-        assert_eq!(relay.reach(at(1001)), Reach::Down);
+        let soon = |span| relay.means.now() + span;
+        assert!(relay.is_due(soon(Duration::ZERO)));
+        assert!(!relay.is_due(soon(Duration::from_hours(1))));
+        relay.asked(Answer::Nothing);
+        assert_eq!(relay.admission(), Err(NoService::RelayDown));
+        assert!(!relay.is_due(soon(Duration::from_millis(900))));
+        assert!(relay.is_due(soon(RETRY)));
+        relay.asked(Answer::Other);
+        assert_eq!((relay.admission(), relay.figures.up().get()), (Ok(()), 0));
+        assert!(!relay.is_due(soon(Duration::from_secs(9))));
+        assert!(relay.is_due(soon(REPEAT)));
+        relay.learn(Arc::new(Offer::default()));
+        relay.asked(Answer::Offer);
+        assert_eq!(relay.figures.up().get(), 1);
+        assert!(!relay.is_due(soon(Duration::from_mins(3))));
+        assert!(relay.is_due(soon(STALE)));
     }
 }

@@ -1,6 +1,9 @@
 //! The roll of a listener: who is in. It says who may come in, and it can call everybody.
 
+use super::config;
 use super::lock;
+use super::reserve::Rank;
+use super::stress::Load;
 use crate::event::NoService;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -11,6 +14,8 @@ use std::task::Waker;
 #[derive(Debug)]
 pub(super) struct Roll {
     most: usize,
+    /// How many of them are for whoever comes; the rest is for partners alone.
+    open_to_all: usize,
     most_of_peer: usize,
     within: Mutex<Within>,
 }
@@ -18,10 +23,21 @@ pub(super) struct Roll {
 #[derive(Debug, Default)]
 struct Within {
     next: u64,
-    /// Each with the means to wake it, once it has given that.
+    /// Each with the means to wake it, once it has given that; also those that are only told that there is no room.
     entries: HashMap<u64, Option<Waker>>,
+    /// Those that were let in.
+    strangers: usize,
+    partners: usize,
     /// How many a peer has in.
     peers: HashMap<IpAddr, usize>,
+}
+
+/// Who comes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guest {
+    pub(super) rank: Rank,
+    /// Bounded by the number of all sessions alone.
+    pub(super) unbounded: bool,
 }
 
 /// A session's place on the roll; it leaves when this is dropped.
@@ -29,36 +45,60 @@ struct Within {
 pub(super) struct Place {
     roll: Arc<Roll>,
     number: u64,
+    seat: Option<Seat>,
+}
+
+/// What a session that was let in takes up.
+#[derive(Clone, Copy, Debug)]
+struct Seat {
+    rank: Rank,
+    /// Whose share it is part of.
     peer: Option<IpAddr>,
 }
 
 impl Roll {
-    pub(super) fn new(most: usize, most_of_peer: usize) -> Arc<Self> {
-        Arc::new(Self { most, most_of_peer, within: Mutex::default() })
+    pub(super) fn new(listener: &config::Listener) -> Arc<Self> {
+        let kept = listener.reserve.as_ref().map_or(0, |reserve| reserve.sessions);
+        Arc::new(Self {
+            most: listener.sessions,
+            open_to_all: listener.sessions.saturating_sub(kept),
+            most_of_peer: listener.sessions_per_client,
+            within: Mutex::default(),
+        })
     }
 
-    /// Enters a connection from `client`; it has a place even if it is not let in, because it is told so. A client
-    /// that is `named` by the rules is bounded by the number of all sessions alone.
-    pub(super) fn enter(self: &Arc<Self>, client: IpAddr, named: bool) -> (Place, Result<(), NoService>) {
-        let peer = (!named).then(|| peer(client));
+    /// Enters a connection from `client`; it has a place even if it is not let in, because it is told so.
+    pub(super) fn enter(self: &Arc<Self>, client: IpAddr, guest: Guest) -> (Place, Result<(), NoService>) {
+        let seat = Seat { rank: guest.rank, peer: (!guest.unbounded).then(|| peer(client)) };
         let mut within = lock(&self.within);
         let number = within.next;
         within.next = number.wrapping_add(1);
         within.entries.insert(number, None);
-        let of_peer = peer.map_or(0, |peer| {
-            let count = within.peers.entry(peer).or_default();
-            *count += 1;
-            *count
-        });
-        let admission = if within.entries.len() > self.most {
+        let admission = self.admit(&within, seat);
+        if admission.is_ok() {
+            within.take(seat);
+        }
+        drop(within);
+        let seat = admission.is_ok().then_some(seat);
+        (Place { roll: Arc::clone(self), number, seat }, admission)
+    }
+
+    fn admit(&self, within: &Within, seat: Seat) -> Result<(), NoService> {
+        let full = within.strangers.saturating_add(within.partners) >= self.most;
+        let full_for_strangers = seat.rank == Rank::Stranger && within.strangers >= self.open_to_all;
+        let of_peer = seat.peer.and_then(|peer| within.peers.get(&peer).copied());
+        if full || full_for_strangers {
             Err(NoService::Sessions)
-        } else if of_peer > self.most_of_peer {
+        } else if of_peer.is_some_and(|count| count >= self.most_of_peer) {
             Err(NoService::SessionsOfPeer)
         } else {
             Ok(())
-        };
-        drop(within);
-        (Place { roll: Arc::clone(self), number, peer }, admission)
+        }
+    }
+
+    /// How full it is for whoever comes: above four fifths is too much.
+    pub(super) fn load(&self) -> Load {
+        Load { used: lock(&self.within).strangers, most: self.open_to_all, high: 80 }
     }
 
     /// Wakes all of them.
@@ -84,12 +124,35 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut within = lock(&self.roll.within);
         within.entries.remove(&self.number);
-        if let Some(peer) = self.peer
-            && let Some(count) = within.peers.get_mut(&peer)
+        if let Some(seat) = self.seat {
+            within.leave(seat);
+        }
+    }
+}
+
+impl Within {
+    fn of(&mut self, rank: Rank) -> &mut usize {
+        match rank {
+            Rank::Stranger => &mut self.strangers,
+            Rank::Partner => &mut self.partners,
+        }
+    }
+
+    fn take(&mut self, seat: Seat) {
+        *self.of(seat.rank) += 1;
+        if let Some(peer) = seat.peer {
+            *self.peers.entry(peer).or_default() += 1;
+        }
+    }
+
+    fn leave(&mut self, seat: Seat) {
+        *self.of(seat.rank) -= 1;
+        if let Some(peer) = seat.peer
+            && let Some(count) = self.peers.get_mut(&peer)
         {
             *count -= 1;
             if *count == 0 {
-                within.peers.remove(&peer);
+                self.peers.remove(&peer);
             }
         }
     }
@@ -107,24 +170,43 @@ fn peer(client: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn enter(roll: &Arc<Roll>, client: &str, named: bool) -> (Place, Result<(), NoService>) {
-        roll.enter(client.parse().unwrap(), named)
+    fn roll(most: usize, kept: usize, most_of_peer: usize) -> Arc<Roll> {
+        Arc::new(Roll { most, open_to_all: most - kept, most_of_peer, within: Mutex::default() })
+    }
+
+    fn enter(roll: &Arc<Roll>, client: &str, rank: Rank, unbounded: bool) -> (Place, Result<(), NoService>) {
+        roll.enter(client.parse().unwrap(), Guest { rank, unbounded })
     }
 
     #[test]
     fn a_peer_has_its_share_and_no_more() {
-        let roll = Roll::new(4, 2);
-        let (first, admitted) = enter(&roll, "2001:db8::1", false);
+        let roll = roll(4, 0, 2);
+        let enter = |client, unbounded| enter(&roll, client, Rank::Stranger, unbounded);
+        let (first, admitted) = enter("2001:db8::1", false);
         assert_eq!(admitted, Ok(()));
-        let (_second, admitted) = enter(&roll, "2001:db8::2", false);
+        let (_second, admitted) = enter("2001:db8::2", false);
         assert_eq!(admitted, Ok(()));
-        let (third, admitted) = enter(&roll, "2001:db8::3", false);
+        let (third, admitted) = enter("2001:db8::3", false);
         assert_eq!(admitted, Err(NoService::SessionsOfPeer));
         drop((first, third));
-        let (_fourth, admitted) = enter(&roll, "2001:db8::4", false);
+        let (_fourth, admitted) = enter("2001:db8::4", false);
         assert_eq!(admitted, Ok(()));
-        let named: Vec<_> = (0..3).map(|_| enter(&roll, "2001:db8::5", true)).collect();
+        let named: Vec<_> = (0..3).map(|_| enter("2001:db8::5", true)).collect();
         let admissions: Vec<_> = named.iter().map(|(_, admitted)| *admitted).collect();
         assert_eq!(admissions, [Ok(()), Ok(()), Err(NoService::Sessions)]);
+    }
+
+    #[test]
+    fn what_is_kept_for_partners_is_not_filled_by_others_nor_by_those_who_are_turned_away() {
+        let roll = roll(3, 1, 9);
+        let strangers: Vec<_> = (0..6).map(|_| enter(&roll, "192.0.2.1", Rank::Stranger, false)).collect();
+        assert_eq!(strangers.iter().filter(|(_, admitted)| admitted.is_ok()).count(), 2);
+        let (_partner, admitted) = enter(&roll, "198.51.100.1", Rank::Partner, false);
+        assert_eq!(admitted, Ok(()));
+        let (_other, admitted) = enter(&roll, "198.51.100.1", Rank::Partner, false);
+        assert_eq!(admitted, Err(NoService::Sessions));
+        drop(strangers);
+        let partners: Vec<_> = (0..2).map(|_| enter(&roll, "198.51.100.1", Rank::Partner, false)).collect();
+        assert!(partners.iter().all(|(_, admitted)| admitted.is_ok()));
     }
 }

@@ -240,7 +240,7 @@ impl Session {
     }
 
     pub(super) fn new_budget(&self, now: Moment) -> Budget {
-        let limits = self.setting.policy.limits();
+        let limits = self.limits();
         Budget::new(limits.data_wait, limits.data_rate, now)
     }
 

@@ -13,22 +13,24 @@ pub struct Moment(NonZeroU64);
 
 impl Default for Moment {
     fn default() -> Self {
-        Self(NonZeroU64::MIN)
+        Self::START
     }
 }
 
 impl Moment {
+    /// The driver's start.
+    pub const START: Self = Self(NonZeroU64::MIN);
     /// Later than anything that happens.
     pub const NEVER: Self = Self(NonZeroU64::MAX);
 
     /// So long after the driver's start.
     pub fn after_start(span: Duration) -> Self {
-        Self::default() + span
+        Self::START + span
     }
 
     /// How long after the driver's start it is.
     pub fn since_start(self) -> Duration {
-        self.since(Self::default())
+        self.since(Self::START)
     }
 
     /// How much later this is than `earlier`; zero if it is not.
@@ -67,6 +69,12 @@ impl Budget {
         let earned = Duration::from_millis(octets.saturating_mul(1000) / self.rate);
         self.left = self.left.saturating_sub(now.since(self.at)).saturating_add(earned).min(self.full);
         self.at = now;
+    }
+
+    /// From now on there is no more than this.
+    pub(crate) fn tighten(&mut self, full: Duration) {
+        self.full = self.full.min(full);
+        self.left = self.left.min(full);
     }
 
     /// The time up to `now` was not the client's to spend.

@@ -11,7 +11,7 @@ pub use output::{Action, Octets, Output};
 use super::clock::Moment;
 use super::hello::Hello;
 use crate::event::Side;
-use crate::policy::verdict::{Refusal, Verdict};
+use crate::policy::verdict::{self, Refusal, Verdict};
 use crate::smtp::command::Command;
 use crate::smtp::mail_data::Piece;
 use crate::smtp::parameter::Parameter;
@@ -104,8 +104,8 @@ pub(super) enum Awaited {
     Relay(Asked),
     /// A reply of our own.
     Own(Box<[u8]>),
-    /// A reply of our own that is made to wait (a tarpit costs a timer and nothing else).
-    Held(Box<Held>),
+    /// A refusal that is made to wait (a tarpit costs a timer and nothing else).
+    Held(Box<(Hold, Box<[u8]>)>),
     /// The end of a chunk of the client's: answered when the relay has answered all that was made of it.
     ChunkEnd {
         /// Its octets.
@@ -115,11 +115,22 @@ pub(super) enum Awaited {
     },
 }
 
-/// A reply that is made to wait. Few are, so it stands apart.
-#[derive(Debug)]
-pub(super) struct Held {
-    until: Moment,
-    octets: Box<[u8]>,
+/// A tarpit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hold {
+    /// When it is over.
+    pub(super) until: Moment,
+    /// Whether the session goes on then.
+    pub(super) then: verdict::Action,
+}
+
+/// What is to be done when it has come to its turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due {
+    /// The end of a chunk of the client's, of so many octets, is to be answered; true: it ends the message.
+    ChunkEnd(u64, bool),
+    /// The last word was said.
+    End,
 }
 
 /// What is in flight.
@@ -159,8 +170,22 @@ impl Exchange {
     /// Until when a reply is made to wait, if the next one is.
     pub(super) fn held_until(&self) -> Option<Moment> {
         match self.waiting.front() {
-            Some(Awaited::Held(held)) => Some(held.until),
+            Some(Awaited::Held(held)) => Some(held.0.until),
             _ => None,
+        }
+    }
+
+    /// Whether a reply is made to wait.
+    pub(super) fn is_held(&self) -> bool {
+        self.waiting.iter().any(|awaited| matches!(awaited, Awaited::Held(..)))
+    }
+
+    /// Makes no reply wait any longer.
+    pub(super) fn release(&mut self, now: Moment) {
+        for awaited in self.waiting.iter_mut() {
+            if let Awaited::Held(held) = awaited {
+                held.0.until = now;
+            }
         }
     }
 
@@ -242,14 +267,14 @@ impl Exchange {
     }
 
     /// Says a reply of our own to the client, in its turn.
-    pub(super) fn reply(&mut self, hold: Option<Moment>, write: impl FnOnce(&mut Vec<u8>), out: &mut Output) {
+    pub(super) fn reply(&mut self, hold: Option<Hold>, write: impl FnOnce(&mut Vec<u8>), out: &mut Output) {
         if self.waiting.is_empty() && hold.is_none() {
             return out.say_to_client(write);
         }
         let mut octets = Vec::new();
         write(&mut octets);
         self.waiting.push(match hold {
-            Some(until) => Awaited::Held(Box::new(Held { until, octets: octets.into() })),
+            Some(hold) => Awaited::Held(Box::new((hold, octets.into()))),
             None => Awaited::Own(octets.into()),
         });
     }
@@ -259,21 +284,26 @@ impl Exchange {
         self.waiting.push(Awaited::ChunkEnd { size, last });
     }
 
-    /// Says what has come to its turn; gives back the end of a chunk that has.
-    pub(super) fn flush(&mut self, now: Moment, out: &mut Output) -> Option<(u64, bool)> {
+    /// Says what has come to its turn; gives back what more is to be done.
+    pub(super) fn flush(&mut self, now: Moment, out: &mut Output) -> Option<Due> {
         loop {
-            match self.waiting.front() {
-                Some(Awaited::Own(octets)) => out.say_to_client(|to| to.extend_from_slice(octets)),
-                Some(Awaited::Held(held)) if held.until <= now => {
-                    out.say_to_client(|to| to.extend_from_slice(&held.octets));
+            let due = match self.waiting.front()? {
+                Awaited::Held(held) if held.0.until > now => return None,
+                Awaited::Relay(_) => return None,
+                Awaited::Own(octets) => {
+                    out.say_to_client(|to| to.extend_from_slice(octets));
+                    None
                 }
-                Some(&Awaited::ChunkEnd { size, last }) => {
-                    self.waiting.pop();
-                    return Some((size, last));
+                Awaited::Held(held) => {
+                    out.say_to_client(|to| to.extend_from_slice(&held.1));
+                    (held.0.then == verdict::Action::Disconnect).then_some(Due::End)
                 }
-                Some(Awaited::Held(_) | Awaited::Relay(_)) | None => return None,
-            }
+                Awaited::ChunkEnd { size, last } => Some(Due::ChunkEnd(*size, *last)),
+            };
             self.waiting.pop();
+            if due.is_some() {
+                return due;
+            }
         }
     }
 

@@ -260,7 +260,7 @@ impl Judge<'_> {
 
     fn tables(&mut self, command: &Command<'_>, announced: &Announced) -> Result<(), Refusal> {
         let session = self.session;
-        let limits = session.setting.policy.limits();
+        let limits = session.limits();
         let tally = &session.tally;
         if command.verb.facts().trivial && tally.trivial >= limits.trivial_commands {
             let words = replies::TOO_MANY_TRIVIAL;
@@ -287,7 +287,7 @@ impl Judge<'_> {
             let words = replies::TOO_MANY_RECIPIENTS;
             self.find(refusal(Check::Limit(Limit::Recipients), Action::Reject, words))?;
         }
-        if session.tally.refused_recipients >= session.setting.policy.limits().refused_recipients {
+        if session.tally.refused_recipients >= session.limits().refused_recipients {
             let words = replies::TOO_MANY_REFUSED;
             self.find(refusal(Check::Limit(Limit::RefusedRecipients), Action::Reject, words))?;
         }

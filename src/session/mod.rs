@@ -44,6 +44,7 @@ pub use offer::Offer;
 pub use setting::{Connect, SessionId, Setting, Station, Waits, WhenDown};
 
 use crate::event::{Ending, LinkFailure, NoService, Side};
+use crate::policy::limits::{Limits, Pressure};
 use crate::policy::verdict::Refusal;
 use crate::smtp::line::HARD_CAP;
 use crate::smtp::reply::REPLY_CAP;
@@ -63,6 +64,14 @@ pub enum Happening {
     LinkOpened,
     /// It could not be had.
     LinkFailed(LinkFailure),
+    /// The gate is under stress: `[stress]` holds in place of what `[limits]` says.
+    Stressed,
+    /// It no longer is.
+    Relieved,
+    /// There is no room in the tarpit: a reply that is made to wait is said at once.
+    TarpitFull,
+    /// Somebody else waits for a link: the one that is open is given up, if no message is on its way.
+    LinkRecalled,
     /// A side will send nothing more. Of the client this is told only once everything it sent was taken or cannot be
     /// ([`Session::is_waiting`]).
     Ended(Side),
@@ -92,6 +101,7 @@ pub struct Session {
     line: Option<Moment>,
     /// When the session is asked to end between transactions, and why.
     farewell: (Moment, Ending),
+    pressure: Pressure,
     tally: Tally,
 }
 
@@ -125,6 +135,7 @@ impl Session {
             turn: Moment::default(),
             line: None,
             farewell,
+            pressure: Pressure::Calm,
             tally: Tally::default(),
         }
     }
@@ -143,7 +154,7 @@ impl Session {
     pub fn begin(&mut self, now: Moment, out: &mut Output) {
         self.tally.began = now;
         self.turn = now;
-        self.farewell.0 = now + self.setting.policy.limits().session_time;
+        self.farewell.0 = now + self.limits().session_time;
         self.admit(now, out);
         self.conclude(now, out);
     }
@@ -166,6 +177,13 @@ impl Session {
         match what {
             Happening::LinkOpened => self.link_opened(),
             Happening::LinkFailed(why) => self.link_failed(now, why, link::words(why), out),
+            Happening::Stressed => self.press(Pressure::Stressed),
+            Happening::Relieved => self.press(Pressure::Calm),
+            Happening::TarpitFull => {
+                self.exchange.release(now);
+                self.flush(now, out);
+            }
+            Happening::LinkRecalled => self.give_up_link(now, out),
             Happening::Ended(Side::Client) => self.end(now, Ending::ClientClosed, out),
             Happening::Ended(Side::Relay) => self.relay_lost(now, out),
             Happening::DeadlinePassed => self.deadline_passed(now, out),
@@ -198,6 +216,12 @@ impl Session {
     /// Whether the session waits for something other than the client: the relay, the link, the end of a tarpit.
     pub fn is_waiting(&self) -> bool {
         !self.is_over() && (!self.exchange.is_empty() || matches!(self.link, Link::Opening { .. }))
+    }
+
+    /// Whether a refusal is made to wait. The driver gives it room in its tarpit, or says
+    /// [`Happening::TarpitFull`].
+    pub fn is_held(&self) -> bool {
+        self.exchange.is_held()
     }
 
     /// Whether the last word was said.
@@ -247,8 +271,22 @@ impl Session {
         if idle { self.turn + self.setting.station.waits.idle } else { Moment::NEVER }
     }
 
+    /// The limits that hold now.
+    fn limits(&self) -> &Limits {
+        self.setting.policy.limits_under(self.pressure)
+    }
+
+    /// From now on other limits hold; what is left of a budget for mail data is none that stress would not give.
+    fn press(&mut self, pressure: Pressure) {
+        self.pressure = pressure;
+        let full = self.limits().data_wait;
+        if let Some(budget) = self.budget_mut() {
+            budget.tighten(full);
+        }
+    }
+
     fn client_deadline(&self) -> Moment {
-        let limits = self.setting.policy.limits();
+        let limits = self.limits();
         if let Some(budget) = self.budget() {
             return budget.deadline();
         }

@@ -54,6 +54,13 @@ impl Session {
         }
     }
 
+    /// Lets others have the link, if it is not needed now.
+    pub(super) fn give_up_link(&mut self, now: Moment, out: &mut Output) {
+        if matches!(self.link, Link::Open { .. }) && self.is_between() {
+            self.release_link(now, out);
+        }
+    }
+
     /// The relay has its link back; the next command that needs one opens another.
     pub(super) fn release_link(&mut self, now: Moment, out: &mut Output) {
         self.exchange.say(now, Own::Quit, out);

@@ -2,7 +2,7 @@
 
 use super::client::Reading;
 use super::clock::Moment;
-use super::exchange::{Action as Do, Own, Words};
+use super::exchange::{Action as Do, Due, Hold, Own, Words};
 use super::judge::refusal;
 use super::link::{Link, Step};
 use super::phase::{Phase, Stage};
@@ -157,11 +157,11 @@ impl Session {
         let reference = self.reference(refusal.reply.code);
         let suffix = [&*reference, policy.footer().unwrap_or_default()];
         let write = |octets: &mut Vec<u8>| refusal.reply.encode(enhanced, &suffix, octets);
-        if refusal.action == Action::Disconnect {
+        let hold = refusal.tarpit.map(|tarpit| Hold { until: now + tarpit, then: refusal.action });
+        if hold.is_none() && refusal.action == Action::Disconnect {
             out.say_to_client(write);
             return self.end(now, Ending::Refused, out);
         }
-        let hold = refusal.tarpit.map(|tarpit| now + tarpit);
         self.exchange.reply(hold, write, out);
     }
 
@@ -177,7 +177,7 @@ impl Session {
 
     /// What becomes of a refusal: the one error too many is answered with 421 (RFC 5321 7.8 against 3.8).
     pub(super) fn sentence(&self, found: Refusal) -> Refusal {
-        let many = self.tally.errors.saturating_add(1) >= self.setting.policy.limits().command_errors;
+        let many = self.tally.errors.saturating_add(1) >= self.limits().command_errors;
         if !many || !is_error(&found) || found.action == Action::Disconnect {
             return found;
         }
@@ -209,14 +209,18 @@ impl Session {
             action: refusal.action,
             verb,
             code: refusal.reply.code,
+            tarpit: refusal.tarpit,
             detail: Excerpt::of(detail),
         })));
     }
 
     /// Says what has come to its turn.
     pub(super) fn flush(&mut self, now: Moment, out: &mut Output) {
-        while let Some((size, last)) = self.exchange.flush(now, out) {
-            self.chunk_end(now, size, last, out);
+        while let Some(due) = self.exchange.flush(now, out) {
+            match due {
+                Due::ChunkEnd(size, last) => self.chunk_end(now, size, last, out),
+                Due::End => self.end(now, Ending::Refused, out),
+            }
         }
     }
 

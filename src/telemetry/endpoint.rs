@@ -23,7 +23,7 @@ const CONNECTION_TIME: Duration = Duration::from_mins(1);
 /// The most octets of a request.
 const REQUEST_CAP: usize = 16 * 1024;
 
-const INDEX: &str = "Gatepost\n\n/metrics  figures for Prometheus\n/live     this process runs\n/ready    it takes sessions\n";
+const INDEX: &str = "Gatepost\n\n/metrics  figures for Prometheus\n/live     this process runs\n/ready    it takes sessions, and a relay answers\n";
 
 /// Answers on the admin address.
 #[derive(Debug)]
@@ -85,8 +85,7 @@ impl Endpoint {
         match request.uri().path() {
             "/" => text(StatusCode::OK, INDEX),
             "/live" => text(StatusCode::OK, "live\n"),
-            "/ready" if self.telemetry.metrics().draining().get() == 0 => text(StatusCode::OK, "ready\n"),
-            "/ready" => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+            "/ready" => self.ready(),
             "/metrics" => {
                 let mut response = Response::new(Full::from(self.telemetry.metrics().encode()));
                 let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -94,6 +93,17 @@ impl Endpoint {
                 response
             }
             _ => text(StatusCode::NOT_FOUND, INDEX),
+        }
+    }
+
+    fn ready(&self) -> Response<Full<Bytes>> {
+        let metrics = self.telemetry.metrics();
+        if metrics.draining().get() != 0 {
+            text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+        } else if !metrics.any_relay_is_up() {
+            text(StatusCode::SERVICE_UNAVAILABLE, "no relay answers\n")
+        } else {
+            text(StatusCode::OK, "ready\n")
         }
     }
 

@@ -43,7 +43,7 @@ impl Sort {
                 Kind::Relay => Self::RelaySide,
             },
             Check::Verb(_) => Self::Verb,
-            Check::Limit(_) => Self::Limit,
+            Check::Limit(_) | Check::SessionsPerClient => Self::Limit,
             Check::Clients => Self::Clients,
             Check::Relay => Self::Relay,
             Check::Signature(_) => Self::Signature,

@@ -58,14 +58,17 @@ fn verdict(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, decision: &Decisi
     };
     write!(line, " {word} action={action} reason={}", decision.id)?;
     peer(line, place, who)?;
-    writeln!(
+    write!(
         line,
-        " rule={} verb={} code={} detail=\"{}\"",
+        " rule={} verb={} code={}",
         decision.origin.replace(' ', "_"),
         decision.verb.map_or("-", |verb| verb.facts().name),
         decision.code.get(),
-        decision.detail,
-    )
+    )?;
+    if let Some(tarpit) = decision.tarpit {
+        write!(line, " tarpit={}.{:03}", tarpit.as_secs(), tarpit.subsec_millis())?;
+    }
+    writeln!(line, " detail=\"{}\"", decision.detail)
 }
 
 fn session(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, summary: &Summary) -> io::Result<()> {

@@ -2,6 +2,7 @@
 //! reaches one. Children are looked up once, when a listener is set up, and from then on counting is an addition.
 //! All series begin at 0: otherwise a rate would miss the first event.
 
+use super::families::{OfListeners, OfRelays, counters, gauges, make};
 use super::labels::{
     ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
 };
@@ -12,7 +13,7 @@ use crate::smtp::verb::Verb;
 use crate::smtp::violation::Violation;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Counter, Encoder, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
@@ -39,95 +40,15 @@ impl<K: Copy + PartialEq> Rows<K> {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    families: Families,
+    listeners: OfListeners,
+    relays: OfRelays,
+    rule_hits: IntCounterVec,
     buffer_used: IntGauge,
     buffer_limit: IntGauge,
     draining: IntGauge,
     lines_dropped: IntCounter,
     verdicts: Rows<(Action, Force, Sort)>,
     rules: RwLock<HashMap<String, [IntCounter; 2]>>,
-}
-
-#[derive(Debug)]
-struct Families {
-    accepted: IntCounterVec,
-    sessions: IntGaugeVec,
-    closed: IntCounterVec,
-    commands: IntCounterVec,
-    replies: IntCounterVec,
-    messages: IntCounterVec,
-    recipients: IntCounterVec,
-    violations: IntCounterVec,
-    rule_hits: IntCounterVec,
-    links: IntCounterVec,
-    links_active: IntGaugeVec,
-    relay_up: IntGaugeVec,
-}
-
-/// Makes a metric and registers it.
-#[expect(clippy::expect_used, reason = "the names are constants of this file, and a test makes them all")]
-fn make<M: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {
-    let metric = made.expect("the name is well formed");
-    registry.register(Box::new(metric.clone())).expect("the name is unique");
-    metric
-}
-
-impl Families {
-    fn new(registry: &Registry) -> Self {
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            make(registry, IntCounterVec::new(Opts::new(name, help), labels))
-        };
-        let gauges = |name: &str, help: &str, labels: &[&str]| {
-            make(registry, IntGaugeVec::new(Opts::new(name, help), labels))
-        };
-        let listener = &["listener"];
-        Self {
-            accepted: counters("gatepost_connections_accepted_total", "Connections accepted.", listener),
-            sessions: gauges("gatepost_sessions_active", "Sessions open now.", listener),
-            closed: counters(
-                "gatepost_sessions_closed_total",
-                "Sessions that ended, by cause.",
-                &["listener", "reason"],
-            ),
-            commands: counters(
-                "gatepost_commands_total",
-                "Commands read, by what became of them.",
-                &["listener", "verb", "fate"],
-            ),
-            replies: counters(
-                "gatepost_replies_total",
-                "Replies that reached a client.",
-                &["listener", "origin", "class"],
-            ),
-            messages: counters("gatepost_messages_total", "Messages, by outcome.", &["listener", "outcome"]),
-            recipients: counters(
-                "gatepost_recipients_total",
-                "Recipients, by outcome.",
-                &["listener", "outcome"],
-            ),
-            violations: counters(
-                "gatepost_violations_total",
-                "Violations of the protocol that were refused or reported.",
-                &["listener", "violation"],
-            ),
-            rule_hits: counters(
-                "gatepost_rule_hits_total",
-                "Decisions of rules and signatures, by id.",
-                &["rule", "force"],
-            ),
-            links: counters(
-                "gatepost_links_total",
-                "Links to a relay: opened, released, lost, or why not opened.",
-                &["relay", "result"],
-            ),
-            links_active: gauges("gatepost_links_active", "Links to a relay open now.", &["relay"]),
-            relay_up: gauges(
-                "gatepost_relay_up",
-                "Whether the relay took the last connection (1) or not (0).",
-                &["relay"],
-            ),
-        }
-    }
 }
 
 impl Default for Metrics {
@@ -140,22 +61,26 @@ impl Metrics {
     /// All of them at 0.
     pub fn new() -> Self {
         let registry = Registry::new();
-        let families = Families::new(&registry);
-        let gauge = |name: &str, help: &str| make(&registry, IntGauge::new(name, help));
-        let build = make(
+        let (listeners, relays) = (OfListeners::new(&registry), OfRelays::new(&registry));
+        let rule_hits = counters(
             &registry,
-            IntGaugeVec::new(
-                Opts::new("gatepost_build_info", "Which build this is; the value is always 1."),
-                &["version"],
-            ),
+            "gatepost_rule_hits_total",
+            "Decisions of rules and signatures, by id.",
+            &["rule", "force"],
+        );
+        let gauge = |name: &str, help: &str| make(&registry, IntGauge::new(name, help));
+        let build = gauges(
+            &registry,
+            "gatepost_build_info",
+            "Which build this is; the value is always 1.",
+            &["version"],
         );
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let verdicts = make(
+        let verdicts = counters(
             &registry,
-            IntCounterVec::new(
-                Opts::new("gatepost_verdicts_total", "Refusals, carried out or only observed."),
-                &["action", "force", "kind"],
-            ),
+            "gatepost_verdicts_total",
+            "Refusals, carried out or only observed.",
+            &["action", "force", "kind"],
         );
         // There is one of these in a process; without it the figures of the process are missing, and nothing else.
         let _ = registry.register(Box::new(ProcessCollector::for_self()));
@@ -176,7 +101,9 @@ impl Metrics {
         });
         Self {
             registry,
-            families,
+            listeners,
+            relays,
+            rule_hits,
             buffer_used,
             buffer_limit,
             draining,
@@ -201,13 +128,35 @@ impl Metrics {
         &self.draining
     }
 
+    /// Whether a listener is under stress.
+    pub fn stressed(&self, listener: &str) -> IntGauge {
+        self.listeners.stressed.with_label_values(&[listener])
+    }
+
+    /// The figures of a listener's tarpit.
+    pub fn tarpit(&self, listener: &str) -> OfTarpit {
+        let of = &self.listeners;
+        OfTarpit {
+            active: of.tarpit_active.with_label_values(&[listener]),
+            delay: of.tarpit_delay.with_label_values(&[listener]),
+            full: of.tarpit_full.with_label_values(&[listener]),
+        }
+    }
+
+    /// Whether any relay is up.
+    pub(super) fn any_relay_is_up(&self) -> bool {
+        let families = self.relays.up.collect();
+        let mut relays = families.iter().flat_map(prometheus::proto::MetricFamily::get_metric);
+        relays.any(|relay| relay.get_gauge().get_value() > 0.0)
+    }
+
     pub(super) fn lines_dropped(&self) -> IntCounter {
         self.lines_dropped.clone()
     }
 
     /// The figures of a listener.
     pub fn listener(&self, name: &str) -> OfListener {
-        let of = &self.families;
+        let of = &self.listeners;
         OfListener {
             accepted: of.accepted.with_label_values(&[name]),
             sessions: of.sessions.with_label_values(&[name]),
@@ -239,7 +188,7 @@ impl Metrics {
 
     /// The figures of a relay.
     pub fn relay(&self, name: &str) -> OfRelay {
-        let of = &self.families;
+        let of = &self.relays;
         let result = |result: &str| of.links.with_label_values(&[name, result]);
         OfRelay {
             name: name.to_owned(),
@@ -247,8 +196,9 @@ impl Metrics {
             lost: result("lost"),
             released: result("released"),
             failed: Rows::new(&LinkFailure::ALL, |why| result(why.name())),
-            active: of.links_active.with_label_values(&[name]),
-            up: of.relay_up.with_label_values(&[name]),
+            active: of.active.with_label_values(&[name]),
+            waiting: of.waiting.with_label_values(&[name]),
+            up: of.up.with_label_values(&[name]),
         }
     }
 
@@ -283,7 +233,7 @@ impl Metrics {
         match decision.check {
             Check::Violation(violation) => listener.violations.count(violation),
             Check::Signature(_) | Check::Rule(_) => self.count_rule(decision),
-            Check::Verb(_) | Check::Limit(_) | Check::Clients | Check::Relay => {}
+            Check::Verb(_) | Check::Limit(_) | Check::Clients | Check::Relay | Check::SessionsPerClient => {}
         }
     }
 
@@ -298,7 +248,7 @@ impl Metrics {
         let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
         let name = if rules.len() < RULES { decision.id.as_str() } else { "other" };
         let hits = rules.entry(name.to_owned()).or_insert_with(|| {
-            FORCES.map(|force| self.families.rule_hits.with_label_values(&[name, of_force(force)]))
+            FORCES.map(|force| self.rule_hits.with_label_values(&[name, of_force(force)]))
         });
         count(hits);
     }
@@ -337,6 +287,31 @@ impl OfListener {
     }
 }
 
+/// The figures of a tarpit.
+#[derive(Clone, Debug)]
+pub struct OfTarpit {
+    active: IntGauge,
+    delay: Counter,
+    full: IntCounter,
+}
+
+impl OfTarpit {
+    /// Sessions in it now.
+    pub fn active(&self) -> &IntGauge {
+        &self.active
+    }
+
+    /// Seconds for which refusals were made to wait.
+    pub fn delay(&self) -> &Counter {
+        &self.delay
+    }
+
+    /// Refusals for which there was no room.
+    pub fn full(&self) -> &IntCounter {
+        &self.full
+    }
+}
+
 /// The figures of a relay.
 #[derive(Clone, Debug)]
 pub struct OfRelay {
@@ -346,6 +321,7 @@ pub struct OfRelay {
     released: IntCounter,
     failed: Rows<LinkFailure>,
     active: IntGauge,
+    waiting: IntGauge,
     up: IntGauge,
 }
 
@@ -360,7 +336,12 @@ impl OfRelay {
         &self.active
     }
 
-    /// Whether it took the last connection.
+    /// Sessions that wait for one.
+    pub fn waiting(&self) -> &IntGauge {
+        &self.waiting
+    }
+
+    /// Whether it answers.
     pub fn up(&self) -> &IntGauge {
         &self.up
     }

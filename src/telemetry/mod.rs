@@ -4,19 +4,20 @@
 //!
 //! | file | noun |
 //! |---|---|
-//! | `metrics` | counters and gauges; labels from closed enums and from the deployment file, never from the wire |
+//! | `metrics`, `families` | counters and gauges; labels from closed enums and from the deployment file, never from the wire |
 //! | `labels` | the words of closed enums, as labels |
 //! | `log` | one line for each session and each refusal |
 //! | `queue` | the way from a session to a file, which never makes a session wait |
 //! | `endpoint` | `/metrics`, `/live`, `/ready` |
 
 pub mod endpoint;
+mod families;
 mod labels;
 mod log;
 mod metrics;
 mod queue;
 
-pub use metrics::{Metrics, OfListener, OfRelay};
+pub use metrics::{Metrics, OfListener, OfRelay, OfTarpit};
 
 use crate::event::Event;
 use queue::Queue;

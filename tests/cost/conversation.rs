@@ -8,9 +8,8 @@ use gatepost::session::{Action, Happening, Moment, Output, Session};
 use gungraun::{library_benchmark, library_benchmark_group};
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
 
-const NOW: Moment = Moment(Duration::from_secs(1));
+const NOW: Moment = Moment::START;
 
 /// Who says what, segment by segment.
 const DIALOGUE: &[(Side, &[u8])] = &[

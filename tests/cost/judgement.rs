@@ -57,7 +57,7 @@ fn scene(number: u8) -> Scene<'static> {
         mail: Some(MailScene { path: *sender, size: None }),
         rcpt: Some(*path),
         rcpt_count: 0,
-        parameters: Some(parameters),
+        parameters: Some(*parameters),
         command: Some(CommandScene { verb: Verb::Rcpt, length: line.len() + 2, argument }),
         message_octets: None,
         errors: 0,

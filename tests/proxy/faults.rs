@@ -2,6 +2,7 @@
 
 use crate::support::{Client, Relay, gate, gate_with};
 use gatepost::session::WhenDown;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
@@ -34,7 +35,11 @@ fn a_relay_that_comes_back_is_found() {
     let gate = gate(&[address]);
     assert!(gate.client().reply().starts_with("421"));
     let listener = std::net::TcpListener::bind(address).unwrap();
-    thread::spawn(move || for _ in listener.incoming() {});
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = stream.unwrap().write_all(b"220 relay.test ESMTP\r\n");
+        }
+    });
     crate::support::wait_until("the relay counts as up again", || gate.client().reply().starts_with("220"));
 }
 

@@ -130,7 +130,7 @@ fn of_two_addresses_the_one_that_lives_is_used() {
 #[test]
 fn a_command_waits_for_its_turn_when_all_links_are_in_use() {
     let relay = Relay::polite();
-    let gate = gate_with(&[relay.address], "", |deployment| deployment.relays[0].links = Some(1));
+    let gate = gate_with(&[relay.address], "", |deployment| deployment.relays[0].links = 1);
     let (mut first, mut second) = (gate.client().greeted(), gate.client().greeted());
     first.envelope();
     second.expect("MAIL FROM:<a@client.test>", "250");

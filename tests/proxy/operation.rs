@@ -2,6 +2,8 @@
 
 use crate::support::{Relay, gate, gate_with, wait_until};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -75,4 +77,27 @@ fn a_second_gate_cannot_take_the_same_address() {
     let relay = Relay::polite();
     let gate = gate(&[relay.address]);
     assert!(std::net::TcpListener::bind(gate.address()).is_err());
+}
+
+#[test]
+fn a_gate_is_ready_when_a_relay_has_answered_and_a_silent_one_does_not_count() {
+    let speaks = Arc::new(AtomicBool::new(false));
+    let hears = Arc::clone(&speaks);
+    let relay = Relay::playing(move |talk| {
+        if hears.load(Ordering::Relaxed) {
+            talk.politely(None);
+        } else {
+            talk.hear();
+        }
+    });
+    let gate = gate_with(&[relay.address], "", |deployment| {
+        deployment.relays[0].waits.open = Duration::from_millis(500);
+    });
+    assert!(gate.get("/ready").starts_with("HTTP/1.1 503"));
+    wait_until("the silent relay counts as down", || gate.client().reply().starts_with("421 4.3.2"));
+    assert!(gate.text().contains("gatepost_relay_up{relay=\"relay\"} 0"));
+    assert!(gate.get("/ready").ends_with("no relay answers\n"));
+    speaks.store(true, Ordering::Relaxed);
+    wait_until("the relay answers", || gate.get("/ready").starts_with("HTTP/1.1 200"));
+    gate.client().greeted();
 }

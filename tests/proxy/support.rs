@@ -5,6 +5,7 @@ use gatepost::policy::compile::compile;
 use gatepost::proxy::config::{Address, Admin, Deployment, Listener, Relay as RelayConfig};
 use gatepost::proxy::{Gate, start};
 use gatepost::telemetry::Telemetry;
+use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -128,6 +129,14 @@ impl Client {
         Self::of(TcpStream::connect(address).unwrap())
     }
 
+    /// From this address of our own.
+    pub(crate) fn connect_from(local: SocketAddr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&local.into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Self::of(socket.into())
+    }
+
     fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(LONG)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -194,6 +203,17 @@ impl Client {
 
     pub(crate) fn half_close(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// All replies up to one that begins so.
+    pub(crate) fn rest_until(&mut self, code: &str) -> String {
+        let mut text = String::new();
+        while !text.contains(&format!("\n{code}")) {
+            let reply = self.reply();
+            assert!(!reply.is_empty(), "no {code} in {text:?}");
+            text = format!("{text}\n{reply}");
+        }
+        text
     }
 
     /// Everything up to the end.

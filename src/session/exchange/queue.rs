@@ -35,6 +35,16 @@ impl<T> Queue<T> {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
+    /// In order, to be changed.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        let (one, many) = match self {
+            Self::Empty => (None, None),
+            Self::One(one) => (Some(one), None),
+            Self::Many(all) => (None, Some(all.iter_mut())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
     pub(super) fn front(&self) -> Option<&T> {
         match self {
             Self::Empty => None,

@@ -1,0 +1,116 @@
+//! The families of metrics that have labels, and how any is made.
+
+use prometheus::core::Collector;
+use prometheus::{CounterVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+
+/// Those of a listener.
+#[derive(Debug)]
+pub(super) struct OfListeners {
+    pub(super) accepted: IntCounterVec,
+    pub(super) sessions: IntGaugeVec,
+    pub(super) stressed: IntGaugeVec,
+    pub(super) tarpit_active: IntGaugeVec,
+    pub(super) tarpit_delay: CounterVec,
+    pub(super) tarpit_full: IntCounterVec,
+    pub(super) closed: IntCounterVec,
+    pub(super) commands: IntCounterVec,
+    pub(super) replies: IntCounterVec,
+    pub(super) messages: IntCounterVec,
+    pub(super) recipients: IntCounterVec,
+    pub(super) violations: IntCounterVec,
+}
+
+/// Those of a relay.
+#[derive(Debug)]
+pub(super) struct OfRelays {
+    pub(super) links: IntCounterVec,
+    pub(super) active: IntGaugeVec,
+    pub(super) waiting: IntGaugeVec,
+    pub(super) up: IntGaugeVec,
+}
+
+/// Makes a metric and registers it.
+#[expect(clippy::expect_used, reason = "the names are constants of this room, and a test makes them all")]
+pub(super) fn make<M: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {
+    let metric = made.expect("the name is well formed");
+    registry.register(Box::new(metric.clone())).expect("the name is unique");
+    metric
+}
+
+/// Makes counters with these labels.
+pub(super) fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    make(registry, IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+/// Makes gauges with these labels.
+pub(super) fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    make(registry, IntGaugeVec::new(Opts::new(name, help), labels))
+}
+
+impl OfListeners {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let counters = |name: &str, help: &str, further: &[&str]| {
+            counters(registry, name, help, &[&["listener"], further].concat())
+        };
+        let gauges = |name: &str, help: &str| gauges(registry, name, help, &["listener"]);
+        Self {
+            accepted: counters("gatepost_connections_accepted_total", "Connections accepted.", &[]),
+            sessions: gauges("gatepost_sessions_active", "Sessions open now."),
+            stressed: gauges(
+                "gatepost_stressed",
+                "Whether a bound is near, so that strangers have less time and fewer errors (1).",
+            ),
+            tarpit_active: gauges(
+                "gatepost_tarpit_sessions_active",
+                "Sessions whose refusal is made to wait now.",
+            ),
+            tarpit_delay: make(
+                registry,
+                CounterVec::new(
+                    Opts::new("gatepost_tarpit_delay_seconds_total", "How long refusals were made to wait."),
+                    &["listener"],
+                ),
+            ),
+            tarpit_full: counters(
+                "gatepost_tarpit_full_total",
+                "Refusals that were to wait and were said at once, for want of room.",
+                &[],
+            ),
+            closed: counters("gatepost_sessions_closed_total", "Sessions that ended, by cause.", &["reason"]),
+            commands: counters(
+                "gatepost_commands_total",
+                "Commands read, by what became of them.",
+                &["verb", "fate"],
+            ),
+            replies: counters(
+                "gatepost_replies_total",
+                "Replies that reached a client.",
+                &["origin", "class"],
+            ),
+            messages: counters("gatepost_messages_total", "Messages, by outcome.", &["outcome"]),
+            recipients: counters("gatepost_recipients_total", "Recipients, by outcome.", &["outcome"]),
+            violations: counters(
+                "gatepost_violations_total",
+                "Violations of the protocol that were refused or reported.",
+                &["violation"],
+            ),
+        }
+    }
+}
+
+impl OfRelays {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let gauges = |name: &str, help: &str| gauges(registry, name, help, &["relay"]);
+        Self {
+            links: counters(
+                registry,
+                "gatepost_links_total",
+                "Links to a relay: opened, released, lost, or why not opened.",
+                &["relay", "result"],
+            ),
+            active: gauges("gatepost_links_active", "Links to a relay open now."),
+            waiting: gauges("gatepost_links_waiting", "Sessions that wait for their turn to have a link."),
+            up: gauges("gatepost_relay_up", "Whether the relay says what it offers (1) or not (0)."),
+        }
+    }
+}
