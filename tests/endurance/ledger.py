@@ -16,8 +16,16 @@ from enum import StrEnum
 from wire import repaired_chunks, repaired_data, stuffed
 
 _IDENTITY = re.compile(rb"(?m)^X-Endurance: (\S+) ([0-9a-f]{64})\r$")
-SABOTAGE = ("forget", "alter", "twice", "invent", "recount", "leak")
-# So many receipts pass before the sabotage.
+# What a comparison must not overlook.
+SABOTAGE = {
+    "forget": "a relay loses a message that it has acknowledged",
+    "alter": "one bit of a message is another when it arrives",
+    "twice": "a relay receives a message twice",
+    "invent": "a relay receives what nobody sent",
+    "recount": "the clients heard of one message more",
+    "leak": "clients come, and do not go",
+}
+# So many receipts are left in peace before that.
 _UNHARMED = 20
 
 
