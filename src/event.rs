@@ -43,7 +43,7 @@ pub enum Event {
     /// A recipient was answered.
     Recipient(Outcome),
     /// A mail transaction came to its end.
-    Message(Box<Transfer>),
+    Message(Transfer),
     /// The link to the relay changed.
     Link(LinkChange),
     /// The session is over; the last event.
@@ -135,12 +135,10 @@ impl Outcome {
 }
 
 /// What a mail transaction came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transfer {
     /// How it ended.
     pub outcome: Outcome,
-    /// Reverse-path, `<>` for the null one.
-    pub sender: Excerpt,
     /// Recipients that the relay accepted.
     pub recipients: u32,
     /// Octets of content (RFC 1870 5), as far as it was read.

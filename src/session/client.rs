@@ -146,7 +146,7 @@ impl Session {
             self.disconnect(now, &replies::COME_BACK, Ending::RelayLost, out);
             return self.taken(command.verb, length, Fate::Refused, out);
         }
-        if now >= self.farewell.0 && self.is_between() && command.verb != Verb::Quit {
+        if now >= self.farewell && self.is_between() && command.verb != Verb::Quit {
             self.part(now, out);
             return self.taken(command.verb, length, Fate::Refused, out);
         }

@@ -7,7 +7,7 @@ use super::judge::{refusal, violation};
 use super::link::Link;
 use super::phase::{Phase, Stage};
 use super::{Output, Session};
-use crate::event::{Event, Excerpt, Outcome, Transfer};
+use crate::event::{Event, Outcome, Transfer};
 use crate::policy::Weight;
 use crate::policy::condition::Point;
 use crate::policy::limits::Limit;
@@ -222,13 +222,12 @@ impl Session {
     /// Tells how the mail transaction ended.
     pub(super) fn transferred(&self, outcome: Outcome, code: Option<Code>, out: &mut Output) {
         let Some(transaction) = self.phase.transaction() else { return };
-        out.tell(Event::Message(Box::new(Transfer {
+        out.tell(Event::Message(Transfer {
             outcome,
-            sender: Excerpt::of(transaction.sender()),
             recipients: transaction.accepted,
             octets: self.phase.content().map_or(0, |content| content.seen().octets),
             code,
-        })));
+        }));
     }
 }
 

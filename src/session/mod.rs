@@ -100,7 +100,8 @@ pub struct Session {
     turn: Moment,
     line: Option<Moment>,
     /// When the session is asked to end between transactions, and why.
-    farewell: (Moment, Ending),
+    farewell: Moment,
+    reason: Ending,
     pressure: Pressure,
     tally: Tally,
 }
@@ -124,7 +125,6 @@ struct Tally {
 impl Session {
     /// A session that has not begun; [`begin`](Self::begin) says the greeting.
     pub fn new(setting: Setting) -> Self {
-        let farewell = (Moment::NEVER, Ending::TimeUp);
         Self {
             setting,
             phase: Phase::Connecting(None),
@@ -134,7 +134,8 @@ impl Session {
             held: None,
             turn: Moment::default(),
             line: None,
-            farewell,
+            farewell: Moment::NEVER,
+            reason: Ending::TimeUp,
             pressure: Pressure::Calm,
             tally: Tally::default(),
         }
@@ -154,7 +155,7 @@ impl Session {
     pub fn begin(&mut self, now: Moment, out: &mut Output) {
         self.tally.began = now;
         self.turn = now;
-        self.farewell.0 = now + self.limits().session_time;
+        self.farewell = now + self.limits().session_time;
         self.admit(now, out);
         self.conclude(now, out);
     }
@@ -187,7 +188,7 @@ impl Session {
             Happening::Ended(Side::Client) => self.end(now, Ending::ClientClosed, out),
             Happening::Ended(Side::Relay) => self.relay_lost(now, out),
             Happening::DeadlinePassed => self.deadline_passed(now, out),
-            Happening::Draining => self.farewell = (now, Ending::Drained),
+            Happening::Draining => (self.farewell, self.reason) = (now, Ending::Drained),
             Happening::DrainOver => self.disconnect(now, &replies::DRAINING, Ending::Drained, out),
             Happening::MemoryShort => self.disconnect(now, &replies::NO_MEMORY, Ending::Memory, out),
         }

@@ -226,7 +226,7 @@ impl Session {
 
     /// Ends the session between transactions, politely.
     pub(super) fn part(&mut self, now: Moment, out: &mut Output) {
-        let (words, ending) = match self.farewell.1 {
+        let (words, ending) = match self.reason {
             Ending::Drained => (replies::DRAINING, Ending::Drained),
             ending => (replies::TIME_UP, ending),
         };
@@ -265,7 +265,7 @@ impl Session {
     /// Ends the session of a process that goes away, as soon as no message is on its way (a long session hears it at its
     /// next command). Tells of the end, once everything before it was told and counted.
     pub(super) fn conclude(&mut self, now: Moment, out: &mut Output) {
-        if self.farewell.1 == Ending::Drained && self.is_between() {
+        if self.reason == Ending::Drained && self.is_between() {
             self.part(now, out);
         }
         let Phase::Leaving(ending, hello) = &mut self.phase else { return };

@@ -11,11 +11,14 @@ use crate::smtp::verb::Verb;
 /// What stands before a reverse-path in a canonical line.
 const BEFORE_PATH: &[u8] = b"MAIL FROM:<";
 
+/// Octets that nearly every such line has room in.
+const USUAL_LINE: usize = 128;
+
 /// A MAIL that was accepted, here or by the relay, or is in flight.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     /// Its canonical line without CRLF.
-    line: Box<[u8]>,
+    line: Vec<u8>,
     /// Where its reverse-path stands; none: it is the null one.
     sender: Option<Sender>,
     pub(crate) declared: Declared,
@@ -58,7 +61,7 @@ impl Transaction {
         standing: Standing,
         held: Option<Refusal>,
     ) -> Self {
-        let mut line = Vec::new();
+        let mut line = Vec::with_capacity(USUAL_LINE);
         // A command with a fault does not come here; its line would be empty and refused as such.
         let _ = command.encode(|_| true, &mut line);
         line.truncate(line.len().saturating_sub(2));
@@ -71,7 +74,7 @@ impl Transaction {
             _ => None,
         };
         let held = held.map(Box::new);
-        Self { line: line.into(), sender, declared, standing, asked: 0, accepted: 0, held }
+        Self { line, sender, declared, standing, asked: 0, accepted: 0, held }
     }
 
     /// The MAIL command, understood again.
@@ -96,14 +99,6 @@ impl Transaction {
         let part = |range: std::ops::Range<usize>| self.line.get(range).unwrap_or_default();
         let (local, name) = (part(BEFORE_PATH.len()..at), part(at.saturating_add(1)..end));
         ReversePath::Mailbox(Mailbox { local, host: host.host(name) })
-    }
-
-    /// The reverse-path for logs.
-    pub(crate) fn sender(&self) -> &[u8] {
-        match self.sender {
-            Some(sender) => self.line.get(BEFORE_PATH.len()..sender.end).unwrap_or_default(),
-            None => b"<>",
-        }
     }
 }
 

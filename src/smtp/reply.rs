@@ -206,14 +206,33 @@ impl<'a> Heard<'a> {
         self.lines().next().and_then(|text| Enhanced::read(self.code, text))
     }
 
+    /// Whether it is one line, as nearly all are, that stands as it would be written.
+    fn is_canonical(&self) -> bool {
+        match self.octets {
+            [_, _, _, b' ', text @ .., b'\r', b'\n'] => {
+                is_plain(text) && !matches!(text.last(), Some(b' ' | b'\t'))
+            }
+            _ => false,
+        }
+    }
+
     /// Writes it in canonical form: bare codes get a space, trailing blanks go, and no octet is passed on
     /// that could speak to a terminal.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        if self.is_canonical() {
+            return out.extend_from_slice(self.octets);
+        }
         let mut lines = self.lines().peekable();
         while let Some(text) = lines.next() {
             write_line(self.code, lines.peek().is_none(), None, text, out);
         }
     }
+}
+
+/// Whether all of it is printable.
+fn is_plain(text: &[u8]) -> bool {
+    // Without a way out in the middle it is done many octets at a time.
+    text.iter().fold(true, |plain, octet| plain & matches!(octet, b'\t' | b' '..=b'~'))
 }
 
 /// Writes one line of a reply.
@@ -232,7 +251,7 @@ fn write_line(code: Code, last: bool, enhanced: Option<Enhanced>, text: &[u8], o
 /// UTF-8.
 fn write_text(text: &[u8], out: &mut Vec<u8>) {
     let plain = |octet: &u8| matches!(octet, b'\t' | b' '..=b'~');
-    if text.iter().all(plain) {
+    if is_plain(text) {
         out.extend_from_slice(text);
     } else if let Ok(text) = std::str::from_utf8(text) {
         let silent = |c: char| c.is_control() && c != '\t';

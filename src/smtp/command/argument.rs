@@ -70,9 +70,8 @@ fn trimmed<'a>(behind: &'a [u8], sloppy: &mut Violations) -> &'a [u8] {
 /// white space; and beyond ASCII only valid UTF-8, where an address may stand.
 fn sound(grammar: Grammar, text: &[u8]) -> Result<(), Violation> {
     let addressed = matches!(grammar, Grammar::Mail | Grammar::Rcpt | Grammar::Text);
-    match std::str::from_utf8(text) {
-        Ok(valid) if valid.is_ascii() || addressed => {}
-        _ => return Err(Violation::EightBitCommand),
+    if !(text.is_ascii() || addressed && std::str::from_utf8(text).is_ok()) {
+        return Err(Violation::EightBitCommand);
     }
     let words = matches!(grammar, Grammar::Mail | Grammar::Rcpt | Grammar::Auth);
     let control = |octet: &u8| octet.is_ascii_control() && !(words && *octet == b'\t');
