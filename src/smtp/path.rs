@@ -204,7 +204,9 @@ fn path(input: &[u8]) -> Parsed<'_, (Mailbox<'_>, Violations)> {
     let bracketed = map(bracketed, |(route, mailbox)| (mailbox, route.map(|_| Violation::SourceRoute)));
     let bare = map(mailbox, |mailbox| (mailbox, Some(Violation::MissingBrackets)));
     let (rest, (mailbox, form)) = alt((bracketed, bare)).parse(input)?;
-    if input.len() - rest.len() > PATH_CAP {
+    // As it was written, and as it goes on: brackets that were left out count, too.
+    let canonical = mailbox.local.len() + mailbox.host.octets().len() + "<@>".len();
+    if canonical.max(input.len() - rest.len()) > PATH_CAP {
         return Err(nom::Err::Failure(Violation::PathTooLong));
     }
     Ok((rest, (mailbox, mailbox.sloppy().iter().chain(form).collect())))
