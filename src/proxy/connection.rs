@@ -126,7 +126,7 @@ impl Connection {
         if !self.stay.follow(self.session.is_held(), &self.door, turn.now) {
             self.tell(turn, Happening::TarpitFull);
         }
-        if self.session.is_between() && matches!(&self.way, Way::Open(link) if link.is_recalled()) {
+        if self.session.is_between() && matches!(&self.way, Way::Open(link) if link.take_recall()) {
             self.tell(turn, Happening::LinkRecalled);
         }
         if !self.share.settle(self.memory()) && self.course == Course::Talking {

@@ -184,6 +184,7 @@ impl Links {
         let used = strangers.used.saturating_add(strangers.waiting.len());
         Load { used, most: self.open_to_all, high: 100 }
     }
+
     /// Nobody waits: nobody is asked to give up what he has.
     fn forget_wishes(&self, queue: &Queue) {
         if queue.strangers.waiting.is_empty() && queue.partners.waiting.is_empty() {
@@ -215,8 +216,9 @@ impl Drop for Waiting<'_> {
 }
 
 impl Turn {
-    /// Whether somebody waits for a link, and it is for the holder of this one, who does not need it now, to give it up.
-    pub(super) fn is_recalled(&self) -> bool {
+    /// Whether it is for the holder of this one, who does not need it now, to give it up to somebody who waits. Each who
+    /// waits is granted one, so a yes is to be acted on.
+    pub(super) fn take_recall(&self) -> bool {
         let wishes = match self.rank {
             Rank::Partner => &[&self.links.wanted_of_all][..],
             Rank::Stranger => &[&self.links.wanted_of_strangers, &self.links.wanted_of_all],
@@ -319,11 +321,11 @@ mod tests {
         let links = links(2, 1);
         let (stranger, partner) =
             (links.turn(Rank::Stranger).await.unwrap(), links.turn(Rank::Partner).await.unwrap());
-        assert!(!stranger.is_recalled());
+        assert!(!stranger.take_recall());
         let mut other = wish(&links, Rank::Stranger);
         assert!(poll(&mut other).is_none());
-        assert!(!partner.is_recalled());
-        assert!(stranger.is_recalled());
-        assert!(!stranger.is_recalled());
+        assert!(!partner.take_recall());
+        assert!(stranger.take_recall());
+        assert!(!stranger.take_recall());
     }
 }

@@ -280,9 +280,9 @@ impl Relay {
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Link {
-    /// Whether it is to be given up, if it is not needed now: somebody waits for one.
-    pub(super) fn is_recalled(&self) -> bool {
-        self.turn.is_recalled()
+    /// Whether it, which is not needed now, is to be given up: a yes is to be acted on.
+    pub(super) fn take_recall(&self) -> bool {
+        self.turn.take_recall()
     }
 
     /// Closes it as it stands, once what was said is out; nobody waits for that.

@@ -220,8 +220,8 @@ impl Session {
         self.introduce(hello.offered(announced), out);
     }
 
-    /// What the relay offers is remembered, here for as long as no link is open and for sessions to come; but what it says to HELO is no offer. (One that refused
-    /// EHLO and took HELO has made none, and that is remembered.)
+    /// What the relay offers is remembered, here for as long as no link is open and for sessions to come; but what it
+    /// says to HELO is no offer. (One that refused EHLO and took HELO has made none, and that is remembered.)
     fn learn(&mut self, offer: &Arc<Offer>, hello: &[u8], out: &mut Output) {
         if !super::link::is_helo(hello) {
             self.setting.learned = Some(Arc::clone(offer));
