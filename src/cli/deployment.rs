@@ -303,6 +303,19 @@ mod tests {
     }
 
     #[test]
+    fn the_relay_is_waited_for_as_long_as_is_said() {
+        let waits = |relay| read_text(&with("", relay)).0.unwrap().relays[0].waits;
+        assert_eq!(waits("").idle, Duration::from_secs(1));
+        let said = waits("open_within = '2s'\nreply_wait = '3s'\nfinal_wait = '4s'\nlink_idle = '5s'");
+        let seconds = [said.open, said.reply, said.last, said.idle].map(|wait| wait.as_secs());
+        assert_eq!(seconds, [2, 3, 4, 5]);
+        let (read, findings) = read_text(&with("", "link_idle = 'soon'"));
+        assert!(read.is_none());
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].contains("soon"), "{findings:?}");
+    }
+
+    #[test]
     fn a_reserve_that_keeps_nothing_or_everything_is_refused() {
         let (read, findings) = read_text(&with(
             "sessions = 100\nreserve = { for = '@local_domains', sessions = 100 }",

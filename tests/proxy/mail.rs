@@ -70,6 +70,25 @@ fn several_messages_go_over_one_link() {
 }
 
 #[test]
+fn an_idle_client_leaves_the_relay_its_link_and_does_not_notice() {
+    let relay = Relay::polite();
+    let gate = gate_with(&[relay.address], "", |deployment| {
+        deployment.relays[0].waits.idle = Duration::from_millis(200);
+    });
+    let mut client = gate.client().greeted();
+    for released in 1..=2 {
+        client.envelope();
+        client.say("Subject: x\r\n\r\nx\r\n.\r\n");
+        assert!(client.reply().starts_with("250"));
+        let line = format!("gatepost_links_total{{relay=\"relay\",result=\"released\"}} {released}");
+        wait_until("the relay has its link back", || gate.text().contains(&line));
+        wait_until("and nobody has one", || gate.text().contains("gatepost_links_active{relay=\"relay\"} 0"));
+    }
+    assert_eq!(relay.heard().iter().filter(|line| *line == "QUIT").count(), 2 + 1, "the probe's, too");
+    client.expect("QUIT", "221");
+}
+
+#[test]
 fn the_relay_is_left_alone_until_there_is_a_recipient() {
     let relay = Relay::polite();
     let gate = gate(&[relay.address]);
