@@ -124,3 +124,18 @@ fn the_table_of_violations_has_only_sound_replies() {
         assert_eq!(Violation::from_name(facts.name), Some(*violation));
     }
 }
+
+#[test]
+fn no_octet_of_a_reply_speaks_to_a_terminal() {
+    for octet in (0..=u8::MAX).filter(|octet| !matches!(octet, b'\r' | b'\n')) {
+        for last in [&b"250 a_b\r\n"[..], b"250-a_b\r\n250 c\r\n"] {
+            let octets: Vec<u8> = last.iter().map(|own| if *own == b'_' { octet } else { *own }).collect();
+            let mut out = Vec::new();
+            Heard { code: Code::OK, octets: &octets }.encode(&mut out);
+            let passes = matches!(octet, b'\t' | b' '..=b'~');
+            let expected: Vec<u8> =
+                octets.iter().map(|own| if *own == octet && !passes { b'?' } else { *own }).collect();
+            assert_eq!(out, expected, "{octet:#x}");
+        }
+    }
+}
