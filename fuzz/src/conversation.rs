@@ -367,7 +367,7 @@ impl World {
                     self.link = Link::Asked;
                 }
                 Action::CloseLink => self.close_link(),
-                Action::CloseClient => {
+                Action::CloseClient(_) => {
                     assert!(!self.closed, "closed twice");
                     self.closed = true;
                 }

@@ -44,6 +44,7 @@ use list::List;
 use network::NetworkSet;
 use rule::{Exemptions, RuleIndex};
 use source::{Diagnostic, Place};
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -303,9 +304,10 @@ impl Policy {
         scene: &Scene<'_>,
         observed: &mut dyn FnMut(Refusal),
     ) -> Option<Refusal> {
-        let always = scene.rcpt.is_some_and(|path| self.always(&path));
+        // Asked once a rule fits: most commands fit none.
+        let always = LazyCell::new(|| scene.rcpt.is_some_and(|path| self.always(&path)));
         for check in self.index.fitting(point, scene) {
-            if always && matches!(check, Check::Rule(_)) {
+            if matches!(check, Check::Rule(_)) && *always {
                 continue;
             }
             match (self.weigh(check, scene), self.refusal(check)) {

@@ -5,7 +5,7 @@
 //! is read only while nothing waits to be written to either side, the relay only while nothing waits for the client.
 
 use super::alarm::Alarm;
-use super::farewell::{Farewell, linger};
+use super::farewell::{Farewell, Then};
 use super::listener::Door;
 use super::means::Share;
 use super::news::News;
@@ -292,8 +292,8 @@ impl Connection {
                         link.close();
                     }
                 }
-                Action::CloseClient => {
-                    let farewell = Farewell::new(*now, linger(self.session.admission()));
+                Action::CloseClient(linger) => {
+                    let farewell = Farewell::new(*now, Then::of(linger, self.session.admission()));
                     self.course = Course::Leaving(Box::new(farewell));
                 }
                 Action::Learn(offer) => self.door.relay.learn(offer),

@@ -2,7 +2,7 @@
 
 use super::wire::{Hearing, Read, Wire};
 use crate::event::NoService;
-use crate::session::Moment;
+use crate::session::{Linger, Moment};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,23 +15,44 @@ const LINGER_OCTETS: usize = 1024 * 1024;
 /// How many reads a flood gets before others have their turn.
 const ROUNDS: usize = 32;
 
+/// What is done when the last words are out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// The socket is closed: a client that is not let in for want of descriptors does not keep one.
+    Close,
+    /// It is closed if nothing is known to have come that was not read: a reset would eat the last words.
+    CloseIfSilent,
+    /// It is read on.
+    ReadOn,
+}
+
+impl Then {
+    pub(super) fn of(linger: Linger, admission: Result<(), NoService>) -> Self {
+        match (admission, linger) {
+            (Err(NoService::Descriptors), _) => Self::Close,
+            (_, Linger::Done) => Self::CloseIfSilent,
+            (_, Linger::Heard) => Self::ReadOn,
+        }
+    }
+}
+
 /// How far the end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Farewell {
-    /// The client is to have the last words until then; afterwards it is read on for so long.
-    Speaking { until: Moment, linger: Duration },
+    /// The client is to have the last words until then.
+    Speaking { until: Moment, then: Then },
     /// They are out; it is read on until then, as long as it sends no more than this.
     Lingering { until: Moment, left: usize },
 }
 
 impl Farewell {
-    pub(super) fn new(now: Moment, linger: Duration) -> Self {
-        Self::Speaking { until: now + LAST_WORDS, linger }
+    pub(super) fn new(now: Moment, then: Then) -> Self {
+        Self::Speaking { until: now + LAST_WORDS, then }
     }
 
     /// Of a client that takes nothing: there is nothing to wait for.
     pub(super) fn at_once(now: Moment) -> Self {
-        Self::Speaking { until: now, linger: Duration::ZERO }
+        Self::Speaking { until: now, then: Then::Close }
     }
 
     /// When it is over at the latest.
@@ -48,18 +69,19 @@ impl Farewell {
         client: &mut Wire,
         buffer: &mut [u8],
     ) -> Poll<()> {
-        if let Self::Speaking { until, linger } = *self {
+        if let Self::Speaking { until, then } = *self {
             client.keep(&[]);
             client.flush(cx, now);
             let late = now >= until;
             if client.is_pending() && !late {
                 return Poll::Pending;
             }
-            if late || client.hearing() != Hearing::Open {
+            let silent = then == Then::CloseIfSilent && client.is_silent(cx);
+            if late || silent || then == Then::Close || client.hearing() != Hearing::Open {
                 return Poll::Ready(());
             }
             client.shut(cx);
-            *self = Self::Lingering { until: now + linger, left: LINGER_OCTETS };
+            *self = Self::Lingering { until: now + LINGER, left: LINGER_OCTETS };
         }
         self.read_on(cx, now, client, buffer)
     }
@@ -85,9 +107,4 @@ impl Farewell {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
-}
-
-/// A client that is not let in for want of descriptors does not keep one either.
-pub(super) fn linger(admission: Result<(), NoService>) -> Duration {
-    if admission == Err(NoService::Descriptors) { Duration::ZERO } else { LINGER }
 }

@@ -99,7 +99,7 @@ impl Probe {
                 }
                 Action::Send { to: Side::Client, .. }
                 | Action::CloseLink
-                | Action::CloseClient
+                | Action::CloseClient(_)
                 | Action::Tell(_) => {}
             }
         }

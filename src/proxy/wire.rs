@@ -80,6 +80,11 @@ impl Wire {
         self.stream.poll_write_ready(cx).map(|_| ())
     }
 
+    /// Whether nothing is known to have come that was not read.
+    pub(super) fn is_silent(&self, cx: &mut Context<'_>) -> bool {
+        self.stream.poll_read_ready(cx).is_pending()
+    }
+
     /// Whether something waits for the peer.
     pub(super) fn is_pending(&self) -> bool {
         !self.pending().is_empty()

@@ -208,7 +208,7 @@ impl Player {
                     self.kept.relay.clear();
                     self.relay.hang_up();
                 }
-                Action::CloseClient => self.client_closed = true,
+                Action::CloseClient(_) => self.client_closed = true,
                 Action::Learn(offer) => self.learned = Some(offer),
                 Action::Tell(event) => self.events.push(event),
             }

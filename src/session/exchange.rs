@@ -6,7 +6,7 @@
 mod output;
 mod queue;
 
-pub use output::{Action, Octets, Output};
+pub use output::{Action, Linger, Octets, Output};
 
 use super::clock::Moment;
 use super::hello::Hello;

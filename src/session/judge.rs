@@ -315,11 +315,10 @@ impl Judge<'_> {
         ];
         // RFC 5321 4.5.1: postmaster hears no opinions.
         let opinion = |refusal: &Refusal| matches!(refusal.check, Check::Rule(_));
-        let spared = policy.always(path);
         let first = found.iter().find(|refusal| !opinion(refusal)).cloned();
         let refused = first.or_else(|| {
-            let mut opinions = held.into_iter().flatten().chain(found.iter());
-            (!spared).then(|| opinions.next().cloned()).flatten()
+            let opinion = held.into_iter().flatten().chain(found.iter()).next()?;
+            (!policy.always(path)).then(|| opinion.clone())
         });
         refused.map_or(Ok(None), Err)
     }

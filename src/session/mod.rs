@@ -39,7 +39,7 @@ mod speak;
 mod transaction;
 
 pub use clock::Moment;
-pub use exchange::{Action, Cleared, Octets, Output};
+pub use exchange::{Action, Cleared, Linger, Octets, Output};
 pub use offer::Offer;
 pub use setting::{Connect, SessionId, Setting, Station, Waits, WhenDown};
 

@@ -2,7 +2,7 @@
 
 use super::client::Reading;
 use super::clock::Moment;
-use super::exchange::{Action as Do, Due, Hold, Own, Words};
+use super::exchange::{Action as Do, Due, Hold, Linger, Own, Words};
 use super::judge::refusal;
 use super::link::{Link, Step};
 use super::phase::{Phase, Stage};
@@ -259,7 +259,7 @@ impl Session {
         }
         self.exchange.clear();
         (self.phase, self.reading) = (Phase::Leaving(ending, hello), Reading::Lines);
-        out.act(Do::CloseClient);
+        out.act(Do::CloseClient(if ending == Ending::Quit { Linger::Done } else { Linger::Heard }));
     }
 
     /// Ends the session of a process that goes away, as soon as no message is on its way (a long session hears it at its

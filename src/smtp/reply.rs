@@ -239,12 +239,25 @@ fn is_plain(text: &[u8]) -> bool {
 fn write_line(code: Code, last: bool, enhanced: Option<Enhanced>, text: &[u8], out: &mut Vec<u8>) {
     let [hundreds, tens, units] = code.digits();
     out.extend_from_slice(&[hundreds, tens, units, if last { b' ' } else { b'-' }]);
-    if let Some(enhanced) = enhanced {
-        // Writing to a vector cannot fail.
-        _ = write!(out, "{enhanced} ");
+    if let Some(Enhanced(class, subject, detail)) = enhanced {
+        write_number(class.into(), out);
+        out.push(b'.');
+        write_number(subject, out);
+        out.push(b'.');
+        write_number(detail, out);
+        out.push(b' ');
     }
     write_text(text.trim_ascii_end(), out);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Writes a number of an enhanced code: nearly all have one digit.
+fn write_number(number: u16, out: &mut Vec<u8>) {
+    match u8::try_from(number) {
+        Ok(digit @ 0..=9) => out.push(b'0' + digit),
+        // Writing to a vector cannot fail.
+        _ => _ = write!(out, "{number}"),
+    }
 }
 
 /// Writes text for people: control characters become question marks, and so do octets above 127 that are no

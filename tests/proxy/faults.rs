@@ -146,3 +146,19 @@ fn the_last_reply_is_heard_by_a_client_that_goes_on_talking() {
     let lines = client.rest();
     assert!(lines.iter().any(|line| line.starts_with('5')), "{lines:?}");
 }
+
+#[test]
+fn a_client_that_goes_on_talking_behind_quit_hears_the_reply_to_it() {
+    let relay = Relay::polite();
+    let gate = gate(&[relay.address]);
+    for behind in ["", "NOOP\r\n", &"more\r\n".repeat(20_000)] {
+        let mut client = gate.client().greeted();
+        client.say(format!("QUIT\r\n{behind}"));
+        let lines = client.rest();
+        assert!(
+            lines.iter().any(|line| line.starts_with("221")),
+            "{} octets behind: {lines:?}",
+            behind.len()
+        );
+    }
+}

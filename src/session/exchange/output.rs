@@ -20,13 +20,22 @@ pub enum Action {
     OpenLink,
     /// Close the link as it stands, once what was sent is out.
     CloseLink,
-    /// Close the client's connection: once what was sent is out shut the sending side, read on for a short while so
-    /// that no reset eats the last reply, then close. The session is over.
-    CloseClient,
+    /// Close the client's connection, once what was sent is out. The session is over.
+    CloseClient(Linger),
     /// What the relay offers, for sessions to come.
     Learn(Arc<Offer>),
     /// Tell telemetry.
     Tell(Event),
+}
+
+/// What a client that is closed may still say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linger {
+    /// Whatever it had on its way: shut the sending side, read on for a short while so that no reset eats the last
+    /// reply, then close.
+    Heard,
+    /// Nothing: it said QUIT, after which nothing may follow (RFC 5321 4.1.1.10).
+    Done,
 }
 
 /// Octets to send: of the input of this call, or of the output's own scratch.
