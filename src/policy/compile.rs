@@ -99,6 +99,8 @@ impl Compiler<'_> {
             expectations,
             list_sizes: self.lists.sizes(),
             networks: self.lists.networks(),
+            tls: super::tls::TlsRules::default(),
+            auth: super::auth::AuthRules::default(),
         })
     }
 

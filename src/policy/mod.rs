@@ -6,6 +6,7 @@
 //! A `Policy` is immutable.
 
 mod agreement;
+pub mod auth;
 pub mod compile;
 pub mod condition;
 pub mod document;
@@ -27,6 +28,7 @@ pub mod quantity;
 mod rule;
 pub mod source;
 mod suspicion;
+pub mod tls;
 pub mod tree;
 pub mod verdict;
 mod wildcard;
@@ -87,6 +89,8 @@ pub struct Policy {
     expectations: Vec<Expectation>,
     list_sizes: Vec<(String, usize)>,
     networks: HashMap<String, NetworkSet>,
+    tls: tls::TlsRules,
+    auth: auth::AuthRules,
 }
 
 /// `[replies]`
@@ -171,6 +175,16 @@ impl Policy {
     /// Whether `[verbs] MAIL/RCPT parameters` lists this keyword (BODY etc.).
     pub fn permits_parameter(&self, keyword: Keyword) -> bool {
         self.parameters.contains(&keyword)
+    }
+
+    /// `[tls]`
+    pub fn tls(&self) -> &tls::TlsRules {
+        &self.tls
+    }
+
+    /// `[auth]`
+    pub fn auth(&self) -> &auth::AuthRules {
+        &self.auth
     }
 
     /// `[greeting] banner`

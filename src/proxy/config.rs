@@ -2,7 +2,7 @@
 
 use crate::policy::Policy;
 use crate::policy::network::NetworkSet;
-use crate::session::{Connect, Waits, WhenDown};
+use crate::session::{Connect, RelayTls, Waits, WhenDown};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -83,6 +83,8 @@ pub struct Relay {
     pub waits: Waits,
     /// What a client hears while it cannot be reached.
     pub when_down: WhenDown,
+    /// Whether its link is secured by STARTTLS.
+    pub tls: RelayTls,
 }
 
 /// `balance`: which address of a relay is tried first.
@@ -214,6 +216,7 @@ impl Relay {
             connect_wait: Self::CONNECT_WAIT,
             waits: Waits::default(),
             when_down: WhenDown::default(),
+            tls: RelayTls::default(),
         }
     }
 }

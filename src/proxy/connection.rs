@@ -296,6 +296,7 @@ impl Connection {
                     let farewell = Farewell::new(*now, linger(self.session.admission()));
                     self.course = Course::Leaving(Box::new(farewell));
                 }
+                Action::StartTls(_) | Action::PassThrough | Action::Ask(_) => {}
                 Action::Learn(offer) => self.door.relay.learn(offer),
                 Action::Tell(event) => {
                     let (client, id) = self.session.who();

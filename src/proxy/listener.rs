@@ -107,6 +107,7 @@ impl Door {
             connect: config.connect,
             when_down: config.when_down,
             waits: config.waits,
+            relay_tls: config.tls,
         };
         Arc::new(Self {
             station: Arc::new(station),

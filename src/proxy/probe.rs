@@ -33,6 +33,7 @@ pub(super) async fn ask(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Mea
         connect: Connect::Hello,
         when_down: station.when_down,
         waits: station.waits,
+        relay_tls: station.relay_tls,
     };
     let hello = format!("EHLO {}\r\nQUIT\r\n", station.name);
     let setting = Setting {
@@ -100,6 +101,9 @@ impl Probe {
                 Action::Send { to: Side::Client, .. }
                 | Action::CloseLink
                 | Action::CloseClient
+                | Action::StartTls(_)
+                | Action::PassThrough
+                | Action::Ask(_)
                 | Action::Tell(_) => {}
             }
         }

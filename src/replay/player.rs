@@ -208,6 +208,7 @@ impl Player {
                     self.kept.relay.clear();
                     self.relay.hang_up();
                 }
+                Action::StartTls(_) | Action::PassThrough | Action::Ask(_) => {}
                 Action::CloseClient => self.client_closed = true,
                 Action::Learn(offer) => self.learned = Some(offer),
                 Action::Tell(event) => self.events.push(event),

@@ -2,7 +2,7 @@
 
 use crate::event::NoService;
 use crate::policy::Policy;
-use crate::session::{Connect, SessionId, Setting, Station, Waits, WhenDown};
+use crate::session::{Connect, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -71,6 +71,7 @@ impl Scene {
             connect: self.connect,
             when_down: self.when_down,
             waits: Waits::default(),
+            relay_tls: RelayTls::default(),
         };
         Setting {
             station: Arc::new(station),

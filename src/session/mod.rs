@@ -32,6 +32,7 @@ mod judge;
 mod link;
 mod offer;
 mod phase;
+mod question;
 mod relay;
 mod replies;
 mod setting;
@@ -41,9 +42,10 @@ mod transaction;
 pub use clock::Moment;
 pub use exchange::{Action, Cleared, Octets, Output};
 pub use offer::Offer;
-pub use setting::{Connect, SessionId, Setting, Station, Waits, WhenDown};
+pub use question::{Answer, Answered, Asking, Question, Secret};
+pub use setting::{Connect, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
 
-use crate::event::{Ending, LinkFailure, NoService, Side};
+use crate::event::{Ending, LinkFailure, NoService, Secured, Side, TlsFailure};
 use crate::policy::limits::{Limits, Pressure};
 use crate::policy::verdict::Refusal;
 use crate::smtp::line::HARD_CAP;
@@ -58,12 +60,19 @@ use std::net::SocketAddr;
 const CONTENT_ROOM: usize = 64 * 1024;
 
 /// What happened, other than octets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happening {
     /// The link that was asked for is connected; the relay speaks next.
     LinkOpened,
     /// It could not be had.
     LinkFailed(LinkFailure),
+    /// TLS holds on a side. Of the client this is also told before [`Session::begin`], of the relay before
+    /// [`LinkOpened`](Self::LinkOpened), where TLS came first (implicit TLS).
+    Secured(Side, Box<Secured>),
+    /// It does not: the handshake that [`Action::StartTls`] asked for failed, and the side is closed.
+    NotSecured(Side, TlsFailure),
+    /// The answer to a question.
+    Answered(Answer),
     /// The gate is under stress: `[stress]` holds in place of what `[limits]` says.
     Stressed,
     /// It no longer is.
@@ -178,6 +187,7 @@ impl Session {
         match what {
             Happening::LinkOpened => self.link_opened(),
             Happening::LinkFailed(why) => self.link_failed(now, why, link::words(why), out),
+            Happening::Secured(..) | Happening::NotSecured(..) | Happening::Answered(_) => {}
             Happening::Stressed => self.press(Pressure::Stressed),
             Happening::Relieved => self.press(Pressure::Calm),
             Happening::TarpitFull => {

@@ -26,6 +26,8 @@ pub(super) fn is_worth_a_line(event: &Event) -> bool {
         | Event::Reply { .. }
         | Event::Recipient(_)
         | Event::Message(_)
+        | Event::Tls(..)
+        | Event::Auth(_)
         | Event::Link(LinkChange::Opened | LinkChange::Released) => false,
     }
 }
@@ -42,6 +44,8 @@ pub(super) fn write(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, event: &
         | Event::Reply { .. }
         | Event::Recipient(_)
         | Event::Message(_)
+        | Event::Tls(..)
+        | Event::Auth(_)
         | Event::Link(LinkChange::Opened | LinkChange::Released) => Ok(()),
     };
 }

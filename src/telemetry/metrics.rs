@@ -224,6 +224,7 @@ impl Metrics {
             Event::Link(LinkChange::Lost) => relay.lost.inc(),
             Event::Link(LinkChange::Released) => relay.released.inc(),
             Event::Link(LinkChange::Failed(why)) => relay.failed.count(*why),
+            Event::Tls(..) | Event::Auth(_) => {}
             Event::Ended(summary) => listener.closed.count(summary.ending),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::event::{Event, Side};
 use crate::session::offer::Offer;
+use crate::session::question::Question;
 use crate::smtp::mail_data::Piece;
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,6 +24,14 @@ pub enum Action {
     /// Close the client's connection: once what was sent is out shut the sending side, read on for a short while so
     /// that no reset eats the last reply, then close. The session is over.
     CloseClient,
+    /// Once what was sent to this side is out, the handshake begins there: the gate is the server of a client and the
+    /// client of a relay. The answer is [`Happening::Secured`](crate::session::Happening) or `NotSecured`; until then
+    /// nothing is read from it. Octets that came before the handshake are an attack, and the session has seen to them.
+    StartTls(Side),
+    /// From here on octets go both ways uninspected, until a side ends: bounded in time, and counted as such.
+    PassThrough,
+    /// The answer is [`Happening::Answered`](crate::session::Happening).
+    Ask(Question),
     /// What the relay offers, for sessions to come.
     Learn(Arc<Offer>),
     /// Tell telemetry.
