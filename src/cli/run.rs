@@ -117,7 +117,8 @@ fn serve(flags: &Flags) -> Result<(), Fault> {
     telemetry::report_to_stderr();
     let telemetry = Telemetry::to_stdout()?;
     let threads = flags.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    proxy::serve(deployment, telemetry, threads, |gate| announce(gate, &profiles, is_tryout))?;
+    let again = || None;
+    proxy::serve(deployment, telemetry, threads, |gate| announce(gate, &profiles, is_tryout), again)?;
     Ok(())
 }
 

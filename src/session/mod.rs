@@ -46,6 +46,7 @@ pub use question::{Answer, Answered, Asking, Question, Secret};
 pub use setting::{Connect, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
 
 use crate::event::{Ending, LinkFailure, NoService, Secured, Side, TlsFailure};
+use crate::policy::Policy;
 use crate::policy::limits::{Limits, Pressure};
 use crate::policy::verdict::Refusal;
 use crate::smtp::line::HARD_CAP;
@@ -153,6 +154,11 @@ impl Session {
     /// Whom it is with, and its name in logs.
     pub fn who(&self) -> (SocketAddr, &SessionId) {
         (self.setting.client, &self.setting.id)
+    }
+
+    /// The rules it keeps to its end.
+    pub fn policy(&self) -> &Policy {
+        &self.setting.policy
     }
 
     /// Whether it was let in.
