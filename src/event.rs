@@ -162,7 +162,7 @@ pub enum LinkChange {
     Failed(LinkFailure),
     /// The relay closed it, or said 421 unasked.
     Lost,
-    /// The relay has it back, because the client left it idle.
+    /// The relay has it back, because the client left it idle or begins anew.
     Released,
 }
 
@@ -295,12 +295,24 @@ pub enum LinkFailure {
     Refused,
     /// The relay's reply was no reply.
     Garbled,
+    /// TLS is required, and the relay does not offer it, or refused.
+    TlsAbsent,
+    /// TLS is required, and the handshake came to nothing.
+    TlsFailed,
 }
 
 impl LinkFailure {
     /// All of them, in the order of the metrics page.
-    pub const ALL: [Self; 6] =
-        [Self::NoConnection, Self::Silent, Self::NoTurn, Self::NotNow, Self::Refused, Self::Garbled];
+    pub const ALL: [Self; 8] = [
+        Self::NoConnection,
+        Self::Silent,
+        Self::NoTurn,
+        Self::NotNow,
+        Self::Refused,
+        Self::Garbled,
+        Self::TlsAbsent,
+        Self::TlsFailed,
+    ];
 
     /// The label.
     pub const fn name(self) -> &'static str {
@@ -311,6 +323,8 @@ impl LinkFailure {
             Self::NotNow => "not_now",
             Self::Refused => "refused",
             Self::Garbled => "garbled",
+            Self::TlsAbsent => "tls_absent",
+            Self::TlsFailed => "tls_failed",
         }
     }
 }
@@ -338,11 +352,15 @@ pub enum Ending {
     NotAdmitted(NoService),
     /// `buffer_memory` was used up.
     Memory,
+    /// The handshake of TLS came to nothing.
+    TlsFailed,
+    /// It went on uninspected, until a side ended.
+    Passed,
 }
 
 impl Ending {
     /// All of them, in the order of the metrics page.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Quit,
         Self::ClientClosed,
         Self::RelayLost,
@@ -352,6 +370,8 @@ impl Ending {
         Self::Drained,
         Self::TimeUp,
         Self::Memory,
+        Self::TlsFailed,
+        Self::Passed,
         Self::NotAdmitted(NoService::Draining),
         Self::NotAdmitted(NoService::Sessions),
         Self::NotAdmitted(NoService::SessionsOfPeer),
@@ -372,6 +392,8 @@ impl Ending {
             Self::Drained => "drained",
             Self::TimeUp => "time_up",
             Self::Memory => "memory",
+            Self::TlsFailed => "tls_failed",
+            Self::Passed => "passed",
             Self::NotAdmitted(why) => why.name(),
         }
     }
@@ -427,6 +449,10 @@ pub struct Summary {
     pub recipients: u32,
     /// Octets read from the client.
     pub octets: u64,
+    /// The version of TLS that the client spoke at the end; none: plain text.
+    pub tls: Option<TlsVersion>,
+    /// Whether all of it was read. False: TLS passed between client and relay (`starttls = "passthrough"`).
+    pub inspected: bool,
 }
 
 /// Octets from the wire, made harmless: at most 256 of them, printable, quotes and backslashes escaped.

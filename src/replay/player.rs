@@ -1,9 +1,10 @@
 //! One session, played.
 
 use super::polite::Polite;
-use super::scene::{RelayScene, Scene};
-use crate::event::{Event, LinkFailure, Side};
+use super::scene::{Handshakes, RelayScene, Scene};
+use crate::event::{Event, LinkFailure, Secured, Side, TlsFailure};
 use crate::policy::Policy;
+use crate::policy::tls::TlsVersion;
 use crate::session::{Action, Happening, Moment, Offer, Output, Session};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,10 @@ pub struct Player {
     now: Moment,
     cuts: Cuts,
     scene: RelayScene,
+    handshakes: Handshakes,
+    /// Whether the relay's certificate is verified.
+    verified: bool,
+    course: Course,
     /// The relay behind.
     pub relay: Polite,
     link: LinkEnd,
@@ -41,6 +46,17 @@ pub struct Player {
     pub client_closed: bool,
     /// What sessions to come would be told of the relay.
     pub learned: Option<Arc<Offer>>,
+}
+
+/// What octets are to the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// Its own to read.
+    Plain,
+    /// Of this side they are those of a handshake.
+    Handshake(Side),
+    /// Nobody's.
+    Passing,
 }
 
 /// The relay's end of the link.
@@ -68,6 +84,9 @@ impl Player {
             now: Moment::after_start(Duration::from_secs(1)),
             cuts,
             scene: scene.relay,
+            handshakes: scene.handshakes,
+            verified: scene.verified,
+            course: Course::Plain,
             relay: Polite::new(&scene.offer),
             link: LinkEnd::None,
             kept: Kept::default(),
@@ -77,6 +96,10 @@ impl Player {
             client_closed: false,
             learned: None,
         };
+        if scene.tls {
+            let secured = Happening::Secured(Side::Client, Box::new(player.secured(Side::Client)));
+            player.session.happened(player.now, secured, &mut player.out);
+        }
         player.session.begin(player.now, &mut player.out);
         player.carry_out(&[]);
         player.turn();
@@ -113,6 +136,18 @@ impl Player {
 
     fn say(&mut self, side: Side, octets: &[u8]) {
         for piece in pieces(self.cuts, octets) {
+            match (self.course, side) {
+                (Course::Handshake(shaking), _) if shaking == side => {
+                    self.handshake_ends(side, Err(TlsFailure::Garbled));
+                    return;
+                }
+                (Course::Passing, Side::Client) => self.relay_heard.extend_from_slice(piece),
+                (Course::Passing, Side::Relay) => self.client_heard.extend_from_slice(piece),
+                _ => {}
+            }
+            if self.course == Course::Passing {
+                continue;
+            }
             match side {
                 Side::Client => self.kept.client.extend_from_slice(piece),
                 Side::Relay => self.kept.relay.extend_from_slice(piece),
@@ -139,6 +174,55 @@ impl Player {
     pub fn link_opens(&mut self) {
         self.link = LinkEnd::Open;
         self.happens(Happening::LinkOpened);
+    }
+
+    /// Whether octets pass uninspected.
+    pub fn is_passing(&self) -> bool {
+        self.course == Course::Passing
+    }
+
+    /// The handshake on this side ends well.
+    pub fn handshake_holds(&mut self, side: Side) -> Result<(), String> {
+        self.ends_handshake(side, Ok(()))
+    }
+
+    /// It does not.
+    pub fn handshake_fails(&mut self, side: Side) -> Result<(), String> {
+        self.ends_handshake(side, Err(TlsFailure::Alert))
+    }
+
+    fn ends_handshake(&mut self, side: Side, how: Result<(), TlsFailure>) -> Result<(), String> {
+        if self.course != Course::Handshake(side) {
+            return Err(format!("there is no handshake on the side of the {side:?}"));
+        }
+        self.handshake_ends(side, how);
+        self.turn();
+        Ok(())
+    }
+
+    fn handshake_ends(&mut self, side: Side, how: Result<(), TlsFailure>) {
+        self.course = Course::Plain;
+        if how.is_err() && side == Side::Relay {
+            self.link = LinkEnd::None;
+            self.relay.hang_up();
+        }
+        let what = match how {
+            Ok(()) => Happening::Secured(side, Box::new(self.secured(side))),
+            Err(why) => Happening::NotSecured(side, why),
+        };
+        self.session.happened(self.now, what, &mut self.out);
+        self.carry_out(&[]);
+    }
+
+    fn secured(&self, side: Side) -> Secured {
+        let verified = side == Side::Relay && self.verified;
+        Secured {
+            version: TlsVersion::V1_3,
+            cipher: "TLS_AES_128_GCM_SHA256",
+            name: None,
+            peer: verified.then(|| "relay.example".into()),
+            resumed: false,
+        }
     }
 
     /// From now on nobody takes a connection.
@@ -204,17 +288,25 @@ impl Player {
                 }
                 Action::OpenLink => self.open_link(),
                 Action::CloseLink => {
+                    if self.course == Course::Handshake(Side::Relay) {
+                        self.course = Course::Plain;
+                    }
                     self.link = LinkEnd::None;
                     self.kept.relay.clear();
                     self.relay.hang_up();
                 }
-                Action::StartTls(_) | Action::PassThrough | Action::Ask(_) => {}
+                Action::StartTls(side) => self.course = Course::Handshake(side),
+                Action::PassThrough => self.course = Course::Passing,
+                Action::Ask(_) => {}
                 Action::CloseClient => self.client_closed = true,
                 Action::Learn(offer) => self.learned = Some(offer),
                 Action::Tell(event) => self.events.push(event),
             }
         }
         out.clear();
+        if let (Course::Handshake(side), Handshakes::Hold) = (self.course, self.handshakes) {
+            self.handshake_ends(side, Ok(()));
+        }
         // Answers of the relay may have come of what was sent; they are shown in the next turn.
         if self.out.is_empty() {
             self.out = out;

@@ -18,6 +18,8 @@ pub struct Message {
 #[derive(Debug)]
 pub struct Polite {
     offer: Vec<String>,
+    /// Whether the link is in TLS.
+    secured: bool,
     reading: Reading,
     waiting: Vec<u8>,
     open: Message,
@@ -41,6 +43,7 @@ impl Polite {
     pub fn new(offer: &[String]) -> Self {
         Self {
             offer: offer.to_vec(),
+            secured: false,
             reading: Reading::Lines,
             waiting: Vec::new(),
             open: Message::default(),
@@ -53,6 +56,7 @@ impl Polite {
     /// Its greeting: a new link.
     pub fn greet(&mut self) -> Vec<u8> {
         (self.reading, self.waiting, self.open) = (Reading::Lines, Vec::new(), Message::default());
+        self.secured = false;
         b"220 relay.example ESMTP\r\n".to_vec()
     }
 
@@ -110,7 +114,11 @@ impl Polite {
         let verb = words.first().map(|verb| verb.to_ascii_uppercase()).unwrap_or_default();
         let argument = line.get(verb.len().saturating_add(1)..).unwrap_or_default().to_vec();
         match verb.as_slice() {
-            b"EHLO" => ehlo(&self.offer),
+            b"EHLO" => ehlo(self.offer.iter().filter(|keyword| !self.secured || *keyword != "STARTTLS")),
+            b"STARTTLS" if self.offer.iter().any(|keyword| keyword == "STARTTLS") && !self.secured => {
+                self.secured = true;
+                "220 2.0.0 go ahead\r\n".into()
+            }
             b"HELO" => "250 relay.example\r\n".into(),
             b"MAIL" => {
                 self.open = Message { sender: argument, ..Message::default() };
@@ -152,8 +160,8 @@ fn end_of_data(octets: &[u8]) -> Option<usize> {
     memchr::memmem::find(octets, b"\r\n.\r\n").map(|at| at.saturating_add(2))
 }
 
-fn ehlo(offer: &[String]) -> String {
-    let lines: Vec<&str> = ["relay.example"].into_iter().chain(offer.iter().map(String::as_str)).collect();
+fn ehlo<'o>(offer: impl Iterator<Item = &'o String>) -> String {
+    let lines: Vec<&str> = ["relay.example"].into_iter().chain(offer.map(String::as_str)).collect();
     let last = lines.len().saturating_sub(1);
     let line = |(at, text): (usize, &&str)| format!("250{}{text}\r\n", if at == last { ' ' } else { '-' });
     lines.iter().enumerate().map(line).collect()
@@ -161,7 +169,7 @@ fn ehlo(offer: &[String]) -> String {
 
 /// The offer that such a relay makes.
 pub(super) fn offer(keywords: &[String]) -> Offer {
-    match reply::read(ehlo(keywords).as_bytes()) {
+    match reply::read(ehlo(keywords.iter()).as_bytes()) {
         Read::Reply { reply, .. } => Offer::of_ehlo(&reply, Moment::default()),
         Read::Incomplete | Read::Broken(_) => Offer::of_helo(Moment::default()),
     }

@@ -23,6 +23,25 @@ pub struct Scene {
     pub offer: Vec<String>,
     /// How the relay behaves.
     pub relay: RelayScene,
+    /// Whether the client came in TLS.
+    pub tls: bool,
+    /// Whether the link is secured by STARTTLS.
+    pub relay_tls: RelayTls,
+    /// Whether the relay shows a certificate that is verified.
+    pub verified: bool,
+    /// How handshakes end.
+    pub handshakes: Handshakes,
+    /// Whether it can only be played as it is written: what is cut elsewhere is another conversation.
+    pub uncut: bool,
+}
+
+/// How handshakes of TLS end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshakes {
+    /// Well, and at once.
+    Hold,
+    /// As the transcript says; what is said in clear before that breaks them.
+    Awaited,
 }
 
 /// How the relay behaves.
@@ -58,6 +77,11 @@ impl Default for Scene {
             .map(String::from)
             .into(),
             relay: RelayScene::Polite,
+            tls: false,
+            relay_tls: RelayTls::None,
+            verified: true,
+            handshakes: Handshakes::Hold,
+            uncut: false,
         }
     }
 }
@@ -71,7 +95,7 @@ impl Scene {
             connect: self.connect,
             when_down: self.when_down,
             waits: Waits::default(),
-            relay_tls: RelayTls::default(),
+            relay_tls: self.relay_tls,
         };
         Setting {
             station: Arc::new(station),
@@ -99,6 +123,12 @@ impl Scene {
             ("relay", "scripted") => self.relay = RelayScene::Scripted,
             ("relay", "silent") => self.relay = RelayScene::Silent,
             ("relay", "absent") => self.relay = RelayScene::Absent,
+            ("tls", "yes") => self.tls = true,
+            ("relay-tls", "opportunistic") => self.relay_tls = RelayTls::Opportunistic,
+            ("relay-tls", "required") => self.relay_tls = RelayTls::Required,
+            ("relay-certificate", "unverified") => self.verified = false,
+            ("handshakes", "awaited") => self.handshakes = Handshakes::Awaited,
+            ("cuts", "none") => self.uncut = true,
             ("offer", _) => self.offer = value.split(',').map(|word| word.trim().to_owned()).collect(),
             ("turned-away", _) => self.admission = Err(no_service(value)?),
             _ => return Err(format!("`{key} {value}` says nothing that a scene knows")),

@@ -2,10 +2,11 @@
 
 use super::clock::Moment;
 use super::content::Content;
-use super::exchange::{Action as Do, Asked, Cleared, Own, Words};
+use super::exchange::{Asked, Cleared, Own, Words};
 use super::hello::Hello;
-use super::link::{self, Link, Step};
+use super::link::{self, Link};
 use super::offer::Announced;
+use super::opening::Need;
 use super::phase::{Phase, Stage};
 use super::transaction::{Standing, Transaction};
 use super::{Connect, Output, Session, WhenDown, replies};
@@ -25,13 +26,6 @@ pub(super) enum Turn {
     Taken(Fate),
     /// Not yet: it is shown again when what it waits for has come.
     Waits,
-}
-
-/// What the link says to a command that needs it.
-enum Need {
-    Ready,
-    Waits,
-    Failed(LinkFailure, Words),
 }
 
 /// Whether a command uses what the relay does not offer (any more). SIZE is understood here, and need not go on.
@@ -80,6 +74,7 @@ impl Session {
             (Ok(Argument::Chunk { size, last }), _) => self.bdat(now, *size, *last, out),
             (_, Verb::Quit) => self.quit(now, out),
             (_, Verb::Rset) => self.rset(now, command, cleared, out),
+            (_, Verb::StartTls) => self.start_tls(now, command, cleared, out),
             (_, Verb::Noop) if !matches!(self.link, Link::Open { .. }) => {
                 self.answered(&replies::NOTHING_DONE, out)
             }
@@ -130,52 +125,6 @@ impl Session {
         Turn::Taken(Fate::Refused)
     }
 
-    /// Asks for the link. Its hello is the client's own: `hello`, or the one that was accepted.
-    fn need_link(&mut self, now: Moment, hello: Option<Box<[u8]>>, out: &mut Output) -> Need {
-        let by = now + self.setting.station.waits.open;
-        match std::mem::replace(&mut self.link, Link::Closed) {
-            open @ Link::Open { .. } => {
-                self.link = open;
-                Need::Ready
-            }
-            opening @ Link::Opening { .. } => {
-                self.link = opening;
-                Need::Waits
-            }
-            Link::Failed(why, words) => Need::Failed(why, words),
-            Link::Greeted => {
-                let hello = hello.unwrap_or_else(|| self.own_hello());
-                let step = if hello.starts_with(b"HELO") { Step::Helo(hello) } else { Step::Ehlo(hello) };
-                self.say_hello(now, step, by, out);
-                Need::Waits
-            }
-            Link::Closed => {
-                let hello = hello.unwrap_or_else(|| self.own_hello());
-                out.act(Do::OpenLink);
-                self.link = Link::Opening { step: Step::Connecting(Some(hello)), by };
-                Need::Waits
-            }
-        }
-    }
-
-    /// The hello for a link: the client's, or the gate's for a client that has said none.
-    fn own_hello(&self) -> Box<[u8]> {
-        match self.phase.hello() {
-            Some(hello) => link::spoken(hello.verb, hello.name()),
-            None => link::spoken(Verb::Ehlo, self.setting.station.name.as_bytes()),
-        }
-    }
-
-    /// Says hello on the link.
-    pub(super) fn say_hello(&mut self, now: Moment, step: Step, by: Moment, out: &mut Output) {
-        match &step {
-            Step::Ehlo(hello) => self.exchange.say(now, Own::Ehlo(link::name(hello)), out),
-            Step::Helo(hello) => self.exchange.say(now, Own::Helo(link::name(hello)), out),
-            Step::Connecting(_) | Step::Greeting(_) => {}
-        }
-        self.link = Link::Opening { step, by };
-    }
-
     /// A command that cannot have the link it needs hears why.
     fn without_link(
         &mut self,
@@ -216,7 +165,7 @@ impl Session {
         if let Link::Open { hello, .. } = &self.link
             && *hello != spoken
         {
-            let announced = Announced::of(&self.setting.policy, &self.offer());
+            let announced = Announced::of(&self.setting.policy, &self.offer(), &self.proven);
             let hello = Hello::new(verb, name, announced, held);
             self.exchange.forward(now, cleared, |_| false, Asked::Hello(Box::new(hello)), out);
             return Turn::Taken(Fate::Forwarded);
@@ -235,7 +184,7 @@ impl Session {
             }
         }
         self.forget_transaction(now, out);
-        let announced = Announced::of(&self.setting.policy, &self.offer());
+        let announced = Announced::of(&self.setting.policy, &self.offer(), &self.proven);
         self.introduce(Hello::new(verb, name, announced, held), out);
         Turn::Taken(Fate::Answered)
     }

@@ -64,7 +64,9 @@ impl Session {
             return self.swallow(now, rest, out);
         }
         match &self.phase {
-            Phase::Leaving(..) | Phase::Over => rest.len(),
+            Phase::Leaving(_) | Phase::Over => rest.len(),
+            Phase::Securing(_) | Phase::Passing(_) => 0,
+            _ if self.exchange.asks_tls() => self.speaks_before_tls(now, rest, out),
             Phase::Connecting(_) => self.early_talker(now, rest, out),
             Phase::Introduced(_, Stage::Data(..)) if self.exchange.is_empty() => {
                 self.mail_data(now, input, at, out)
@@ -125,7 +127,7 @@ impl Session {
                 self.refuse(now, violation(fault, Response::Disconnect), None, rest, out);
                 rest.len()
             }
-            Cut::Line { body, taken } => match self.command(now, body, taken, out) {
+            Cut::Line { body, taken } => match self.command(now, (body, taken), taken < rest.len(), out) {
                 Turn::Taken(_) => taken,
                 Turn::Waits => 0,
             },
@@ -136,7 +138,14 @@ impl Session {
         self.setting.policy.line_ends(self.setting.client.ip())
     }
 
-    fn command(&mut self, now: Moment, body: &[u8], length: usize, out: &mut Output) -> Turn {
+    /// A line of so many octets; `followed`: more came with it.
+    fn command(
+        &mut self,
+        now: Moment,
+        (body, length): (&[u8], usize),
+        followed: bool,
+        out: &mut Output,
+    ) -> Turn {
         let command = command::parse(body);
         let joins = command.verb == Verb::Rcpt && self.pipelines() && self.exchange.takes_recipient();
         if !self.exchange.is_empty() && !joins {
@@ -154,7 +163,7 @@ impl Session {
         else {
             return Turn::Waits;
         };
-        let spoken = Spoken { command: &command, length, line: body };
+        let spoken = Spoken { command: &command, length, line: body, followed };
         let judgement = self.judge(now, spoken, place);
         if let Verdict::Refuse(refusal) = &judgement.verdict
             && !self.exchange.is_empty()

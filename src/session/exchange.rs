@@ -52,6 +52,8 @@ pub(super) enum Own<'a> {
     Ehlo(&'a [u8]),
     /// HELO, to a relay that takes no EHLO.
     Helo(&'a [u8]),
+    /// STARTTLS, for the leg between the two of us.
+    StartTls,
     /// The chunk of released content that goes out behind it.
     Chunk(usize),
     /// The end of a message in chunks.
@@ -71,6 +73,7 @@ impl Own<'_> {
         let _ = match self {
             Self::Ehlo(name) => out.write_all(&[b"EHLO ", name, b"\r\n"].concat()),
             Self::Helo(name) => out.write_all(&[b"HELO ", name, b"\r\n"].concat()),
+            Self::StartTls => out.write_all(b"STARTTLS\r\n"),
             Self::Chunk(size) => write!(out, "BDAT {size}\r\n"),
             Self::LastChunk => out.write_all(b"BDAT 0 LAST\r\n"),
             Self::EndOfMailData => out.write_all(b".\r\n"),
@@ -161,6 +164,11 @@ impl Exchange {
             })
     }
 
+    /// Whether a STARTTLS of the client's is on its way.
+    pub(super) fn asks_tls(&self) -> bool {
+        matches!(self.asked(), Some(Asked::Command(Verb::StartTls)))
+    }
+
     /// Whether another chunk of ours may follow those in flight.
     pub(super) fn takes_chunk(&self) -> bool {
         self.waiting.len() < DEPTH
@@ -225,8 +233,8 @@ impl Exchange {
         match own.0 {
             Own::LastChunk | Own::EndOfMailData => self.expect(now, Asked::Message),
             Own::Reset => self.expect(now, Asked::Reset),
-            // Hello belongs to the opening of a link, and nobody waits for the reply to QUIT.
-            Own::Ehlo(_) | Own::Helo(_) | Own::Quit | Own::Chunk(_) => {}
+            // These belong to the opening of a link, and nobody waits for the reply to QUIT.
+            Own::Ehlo(_) | Own::Helo(_) | Own::StartTls | Own::Quit | Own::Chunk(_) => {}
         }
     }
 

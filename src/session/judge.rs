@@ -3,7 +3,7 @@
 
 use super::clock::Moment;
 use super::hello::Hello;
-use super::offer::{Announced, Offer};
+use super::offer::{self, Announced, Offer};
 use super::phase::Place;
 use super::transaction::Transaction;
 use super::{Session, link::Link, replies};
@@ -38,10 +38,12 @@ pub(super) struct Spoken<'a> {
     pub(super) length: usize,
     /// The line without it.
     pub(super) line: &'a [u8],
+    /// Whether more came with it.
+    pub(super) followed: bool,
 }
 
 /// The verbs that the session can carry out; no rule can allow another.
-const CARRIED: [Verb; 13] = [
+const CARRIED: [Verb; 14] = [
     Verb::Ehlo,
     Verb::Helo,
     Verb::Mail,
@@ -55,6 +57,7 @@ const CARRIED: [Verb; 13] = [
     Verb::Expn,
     Verb::Help,
     Verb::Etrn,
+    Verb::StartTls,
 ];
 
 /// One judgement in the making.
@@ -131,11 +134,20 @@ impl Session {
         }
     }
 
+    /// Which verb may come, by what is neither stage nor transaction.
+    fn admits(&self, verb: Verb) -> Result<(), Violation> {
+        match (verb, self.phase.hello().map(|hello| hello.verb)) {
+            // What EHLO offers HELO does not (RFC 5321 3.2).
+            (Verb::StartTls, Some(Verb::Helo)) => Err(Violation::BadSequence),
+            _ => self.proven.admits(verb),
+        }
+    }
+
     /// The limits in force, also before a hello.
     pub(super) fn announced(&self) -> Announced {
         match self.phase.hello() {
             Some(hello) => hello.announced,
-            None => Announced::of(&self.setting.policy, &self.offer()).bare(),
+            None => Announced::of(&self.setting.policy, &self.offer(), &self.proven).bare(),
         }
     }
 }
@@ -160,7 +172,10 @@ impl Judge<'_> {
         self.length(spoken, announced.extensions)?;
         self.grammar(command)?;
         // Out of sequence is no opinion: what a verb means depends on where it stands.
-        place.admits(command.verb).map_err(|fault| violation(fault, Response::Reject))?;
+        place
+            .admits(command.verb)
+            .and_then(|()| self.session.admits(command.verb))
+            .map_err(|fault| violation(fault, Response::Reject))?;
         let body = self.session.phase.transaction().map(|mail| mail.declared.body);
         if command.verb == Verb::Data && body == Some(Body::BinaryMime) {
             // RFC 3030 3: what has no lines cannot end in one.
@@ -168,7 +183,11 @@ impl Judge<'_> {
         }
         self.parameters(command, &announced)?;
         self.tables(command, &announced)?;
-        self.opinions(command)
+        let held = self.opinions(command)?;
+        if command.verb == Verb::StartTls && spoken.followed {
+            return self.break_rule(Violation::StartTlsInjection).map(|()| held);
+        }
+        Ok(held)
     }
 
     /// Weighs a finding: refuses, notes, or passes over it.
@@ -197,7 +216,10 @@ impl Judge<'_> {
         if rule.is_some_and(|rule| rule.reply.is_some()) {
             return Ok(());
         }
-        let locked = verb.facts().unlocked_by.is_some_and(|extension| !offered.contains(extension));
+        let locked = match verb {
+            Verb::StartTls => !offer::gives_starttls(policy),
+            _ => verb.facts().unlocked_by.is_some_and(|extension| !offered.contains(extension)),
+        };
         let refused =
             || refusal(Check::Verb(verb), Action::Reject, Reply::to_violation(Violation::VerbNotPermitted));
         match rule {

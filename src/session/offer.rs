@@ -1,10 +1,14 @@
 //! What a relay offers (its EHLO reply), and what a client is offered of it.
 
 use super::clock::Moment;
+use super::link::Leg;
+use super::proven::Proven;
 use crate::policy::limits::MessageSize;
+use crate::policy::tls::StartTls;
 use crate::policy::{LATER_EXTENSIONS, Mode, Policy};
 use crate::smtp::extension::{Extension, Extensions, Giver};
 use crate::smtp::reply::Heard;
+use crate::smtp::verb::Verb;
 
 /// Content octets when neither relay nor rule file names a size.
 const SIZE_UNSAID: u64 = 64 * 1024 * 1024;
@@ -30,6 +34,15 @@ impl Offer {
     /// The offer of a relay that took HELO only.
     pub fn of_helo(now: Moment) -> Self {
         Self { heard: now, ..Self::default() }
+    }
+
+    /// What of it counts over this leg. REQUIRETLS is a promise that only a relay in TLS, and the one that was meant, can
+    /// keep (RFC 8689 2).
+    pub(super) fn over(mut self, leg: Leg) -> Self {
+        if leg != Leg::Verified {
+            self.extensions = self.extensions.without(Extension::RequireTls);
+        }
+        self
     }
 
     /// Reads the reply to EHLO. The first line is the relay's name; keywords that no row of the table knows are passed over.
@@ -92,8 +105,9 @@ pub(crate) struct Announced {
 }
 
 impl Announced {
-    /// The offer of the relay, cut to what the policy permits and Gatepost understands, and what the gate itself gives.
-    pub(crate) fn of(policy: &Policy, relay: &Offer) -> Self {
+    /// The offer of the relay, cut to what the policy permits and Gatepost understands, and what the gate itself gives,
+    /// to a client of whom this is proven.
+    pub(crate) fn of(policy: &Policy, relay: &Offer, client: &Proven) -> Self {
         let limits = policy.limits();
         let own = match limits.message_size {
             MessageSize::Relay if relay.extensions.contains(Extension::Size) => u64::MAX,
@@ -101,7 +115,7 @@ impl Announced {
             MessageSize::Octets(octets) => octets,
         };
         Self {
-            extensions: Self::extensions(policy, relay),
+            extensions: Self::extensions(policy, relay, client),
             size: own.min(relay.size.unwrap_or(u64::MAX)),
             recipients: limits.recipients.min(relay.recipients.unwrap_or(u32::MAX)),
             transactions: limits.transactions.min(relay.transactions.unwrap_or(u32::MAX)),
@@ -113,7 +127,7 @@ impl Announced {
         Self { extensions: Extensions::NONE, ..self }
     }
 
-    fn extensions(policy: &Policy, relay: &Offer) -> Extensions {
+    fn extensions(policy: &Policy, relay: &Offer, client: &Proven) -> Extensions {
         let permitted =
             |extension: Extension| policy.mode() == Mode::Monitor || policy.offer().contains(extension);
         let spoken = |extension: Extension| {
@@ -129,7 +143,7 @@ impl Announced {
                 Giver::Gate | Giver::Both => policy.offer().contains(*extension),
                 Giver::Nobody(_) => false,
             })
-            .filter(|extension| spoken(*extension))
+            .filter(|extension| spoken(*extension) && suits(*extension, policy, relay, client))
             .collect();
         // One pass is enough: nothing that is needed needs something itself.
         given
@@ -164,4 +178,27 @@ impl Announced {
             out.extend_from_slice(b"\r\n");
         }
     }
+}
+
+/// Whether the state of TLS allows an extension.
+fn suits(extension: Extension, policy: &Policy, relay: &Offer, client: &Proven) -> bool {
+    match extension {
+        // RFC 3207 4.2: never in TLS.
+        Extension::StartTls => {
+            let passes = policy.tls().starttls == StartTls::Passthrough;
+            client.tls.is_none()
+                && gives_starttls(policy)
+                && (!passes || relay.extensions.contains(extension))
+        }
+        // RFC 8689 2: only in TLS.
+        Extension::RequireTls => client.tls.is_some(),
+        _ => true,
+    }
+}
+
+/// Whether STARTTLS is permitted here at all.
+pub(super) fn gives_starttls(policy: &Policy) -> bool {
+    policy.tls().starttls != StartTls::Withhold
+        && policy.offer().contains(Extension::StartTls)
+        && policy.verb(Verb::StartTls).is_some()
 }

@@ -17,12 +17,26 @@ pub(super) enum Phase {
     Greeted,
     /// A hello was accepted.
     Introduced(Hello, Stage),
+    /// 220 was said to STARTTLS, then: what comes is a handshake, until the driver says what came of it.
+    Securing(Moment),
+    /// The relay said 220 to STARTTLS: what comes is between it and the client, until then at most.
+    Passing(Moment),
     /// The next command hears 421: what was offered no longer holds.
     Parting,
     /// The last word was said; how it came to that, and who was there, is still to be told.
-    Leaving(Ending, Excerpt),
+    Leaving(Parted),
     /// All was told.
     Over,
+}
+
+/// How it came to the last word.
+#[derive(Debug)]
+pub(super) struct Parted {
+    pub(super) ending: Ending,
+    /// The name of the hello in force.
+    pub(super) hello: Excerpt,
+    /// Whether all was read that passed.
+    pub(super) inspected: bool,
 }
 
 /// How far a mail transaction has come.
@@ -99,7 +113,12 @@ impl Phase {
                 Stage::Spoiled => Some(Place::Spoiled),
                 Stage::Data(..) => None,
             },
-            Self::Connecting(_) | Self::Parting | Self::Leaving(..) | Self::Over => None,
+            Self::Connecting(_)
+            | Self::Securing(_)
+            | Self::Passing(_)
+            | Self::Parting
+            | Self::Leaving(_)
+            | Self::Over => None,
         }
     }
 

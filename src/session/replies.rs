@@ -8,6 +8,7 @@ const fn own(code: Code, subject: u16, detail: u16, text: &'static str) -> Reply
     Reply::own(code, subject, detail, Cow::Borrowed(text))
 }
 
+pub(super) const READY_FOR_TLS: Reply = own(Code::READY, 0, 0, "Ready to start TLS");
 pub(super) const SENDER_OK: Reply = own(Code::OK, 1, 0, "Sender OK");
 pub(super) const RESET: Reply = own(Code::OK, 0, 0, "Forgotten");
 pub(super) const NOTHING_DONE: Reply = own(Code::OK, 0, 0, "OK");
@@ -20,6 +21,9 @@ pub(super) const RELAY_NOT_REACHED: Reply =
 pub(super) const RELAY_BUSY: Reply = own(Code::NOT_NOW, 3, 2, "The mail relay is busy, try again later");
 pub(super) const RELAY_GARBLED: Reply =
     own(Code::NOT_NOW, 3, 0, "The mail relay is out of order, try again later");
+pub(super) const RELAY_NOT_SECURE: Reply =
+    own(Code::NOT_NOW, 7, 4, "The mail relay cannot be reached in TLS, try again later");
+pub(super) const TLS_NOT_NOW: Reply = own(Code::CANNOT_NOW, 7, 0, "TLS cannot be started now");
 pub(super) const RELAY_CHANGED: Reply =
     own(Code::NOT_NOW, 3, 5, "The mail relay no longer offers this, say EHLO anew");
 pub(super) const RELAY_LOST: Reply =

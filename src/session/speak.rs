@@ -4,8 +4,8 @@ use super::client::Reading;
 use super::clock::Moment;
 use super::exchange::{Action as Do, Due, Hold, Own, Words};
 use super::judge::refusal;
-use super::link::{Link, Step};
-use super::phase::{Phase, Stage};
+use super::link::Link;
+use super::phase::{Parted, Phase, Stage};
 use super::{Connect, Output, Session, replies};
 use crate::event::{Decision, Ending, Event, Excerpt, Force, NoService, Origin, Summary};
 use crate::policy::Banner;
@@ -38,9 +38,7 @@ impl Session {
             return self.greet(now, None, out);
         }
         self.phase = Phase::Connecting(None);
-        out.act(Do::OpenLink);
-        let by = now + self.setting.station.waits.open;
-        self.link = Link::Opening { step: Step::Connecting(None), by };
+        self.open_link(now, None, out);
     }
 
     /// `[clients]`, then the rules on CONNECT.
@@ -235,6 +233,9 @@ impl Session {
 
     /// Says a last word of our own and ends the session.
     pub(super) fn disconnect(&mut self, now: Moment, reply: &Reply, ending: Ending, out: &mut Output) {
+        if self.is_deaf() {
+            return self.end(now, ending, out);
+        }
         let enhanced = self.speaks_enhanced();
         let reference = self.reference(reply.code);
         out.say_to_client(|octets| reply.encode(enhanced, &[&reference], octets));
@@ -247,9 +248,10 @@ impl Session {
         if self.is_over() {
             return;
         }
-        // A relay that owes a reply might take QUIT for content.
-        let in_content = matches!(self.phase, Phase::Introduced(_, Stage::Data(..)));
-        if matches!(self.link, Link::Open { .. }) && self.exchange.is_empty() && !in_content {
+        // A relay that owes a reply might take QUIT for content; in TLS that is not ours nobody would understand it.
+        let passing = matches!(self.phase, Phase::Passing(_));
+        let closed = passing || matches!(self.phase, Phase::Introduced(_, Stage::Data(..)));
+        if matches!(self.link, Link::Open { .. }) && self.exchange.is_empty() && !closed {
             self.exchange.say(now, Own::Quit, out);
         }
         self.drop_link(out);
@@ -258,7 +260,8 @@ impl Session {
             self.transferred(crate::event::Outcome::Aborted, None, out);
         }
         self.exchange.clear();
-        (self.phase, self.reading) = (Phase::Leaving(ending, hello), Reading::Lines);
+        let parted = Parted { ending, hello, inspected: !passing };
+        (self.phase, self.reading) = (Phase::Leaving(parted), Reading::Lines);
         out.act(Do::CloseClient);
     }
 
@@ -268,9 +271,11 @@ impl Session {
         if self.reason == Ending::Drained && self.is_between() {
             self.part(now, out);
         }
-        let Phase::Leaving(ending, hello) = &mut self.phase else { return };
-        let (ending, hello, tally) = (*ending, std::mem::take(hello), self.tally);
-        self.phase = Phase::Over;
+        if !matches!(self.phase, Phase::Leaving(_)) {
+            return;
+        }
+        let Phase::Leaving(parted) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let (Parted { ending, hello, inspected }, tally) = (parted, self.tally);
         out.tell(Event::Ended(Box::new(Summary {
             ending,
             age: now.since(tally.began),
@@ -280,6 +285,8 @@ impl Session {
             messages: tally.messages,
             recipients: tally.recipients,
             octets: tally.octets,
+            tls: self.proven.tls.as_ref().map(|secured| secured.version),
+            inspected,
         })));
     }
 }

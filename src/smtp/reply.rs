@@ -61,6 +61,8 @@ impl Code {
     pub const NOT_NOW: Code = Code(451);
     /// 452: not done, for want of room.
     pub const NO_ROOM: Code = Code(452);
+    /// 454: TLS or authentication cannot be had now.
+    pub const CANNOT_NOW: Code = Code(454);
     /// 550: not done, for good.
     pub const DENIED: Code = Code(550);
     /// 554: no service.
