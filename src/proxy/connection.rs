@@ -13,13 +13,13 @@ use super::farewell::{Farewell, linger};
 use super::listener::Door;
 use super::means::Share;
 use super::news::News;
-use super::relay::{Link, NotOpened, Opened};
+use super::relay::{Link, Opened};
 use super::reserve::Rank;
 use super::roll::Place;
 use super::tarpit::Stay;
 use super::turn::{self, Turn};
 use super::wire::{Hearing, Pieces, Read, Wire};
-use crate::event::{Event, Side, TlsChange};
+use crate::event::{Event, Side};
 use crate::session::{Action, Happening, Moment, Output, Session, Setting};
 use crate::telemetry::Who;
 use arrayvec::ArrayVec;
@@ -202,12 +202,7 @@ impl Connection {
                 }
                 Happening::LinkOpened
             }
-            Err(NotOpened { why, tls }) => {
-                if let Some(tls) = tls {
-                    self.tell_desk(&Event::Tls(Side::Relay, TlsChange::Failed(tls)));
-                }
-                Happening::LinkFailed(why)
-            }
+            Err(why) => why.into(),
         };
         self.tell(turn, happening);
         true
@@ -309,11 +304,8 @@ impl Connection {
         // The two sides are independent of each other; what is for one leaves in one write.
         let (mut to_client, mut to_relay) = (Pieces::new(), Pieces::new());
         let (mut secures, mut passes) = (ArrayVec::<_, 2>::new(), false);
-        let others_speak = matches!(self.course, Course::Passing(_));
         for action in actions {
             match action {
-                // Nobody here can be heard any more where others have TLS between them.
-                Action::Send { .. } if others_speak => {}
                 Action::Send { to, what } => {
                     let octets = Output::octets(scratch, input, &what);
                     let (pieces, wire) = match (to, &mut self.way) {
@@ -381,7 +373,7 @@ impl Connection {
             return true;
         }
         let due = self.session.deadline().is_some_and(|deadline| deadline <= turn.now);
-        if due && !self.give_up_handshake(turn) {
+        if due {
             self.tell(turn, Happening::DeadlinePassed);
         }
         due

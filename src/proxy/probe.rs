@@ -3,7 +3,7 @@
 use super::means::Means;
 use super::relay::{Answer, Link, NotOpened, Relay};
 use super::reserve::Rank;
-use crate::event::{LinkFailure, Side, TlsFailure};
+use crate::event::{LinkFailure, Side};
 use crate::policy::Policy;
 use crate::policy::compile::compile;
 use crate::session::{Action, Connect, Happening, Output, Session, Setting, Station};
@@ -134,11 +134,11 @@ impl Probe {
                 }
                 self.tell(Happening::LinkOpened);
             }
-            Err(NotOpened { why, .. }) => {
-                if why == LinkFailure::NoTurn {
+            Err(why) => {
+                if why == NotOpened::Link(LinkFailure::NoTurn) {
                     self.answer = Answer::NotAsked;
                 }
-                self.tell(Happening::LinkFailed(why));
+                self.tell(why.into());
             }
         }
     }
@@ -150,9 +150,9 @@ impl Probe {
         let Some(link) = &mut self.link else { return };
         match link.secure_now().await {
             Ok(secured) => self.tell(Happening::Secured(Side::Relay, secured)),
-            Err(NotOpened { tls, .. }) => {
+            Err(why) => {
                 self.link = None;
-                self.tell(Happening::NotSecured(Side::Relay, tls.unwrap_or(TlsFailure::Closed)));
+                self.tell(why.into());
             }
         }
     }

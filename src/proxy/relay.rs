@@ -9,8 +9,8 @@ use super::reserve::Rank;
 use super::stress::Load;
 use super::tls::Calling;
 use super::wire::Wire;
-use crate::event::{LinkFailure, NoService, Secured, TlsFailure};
-use crate::session::{Moment, Offer, WhenDown};
+use crate::event::{LinkFailure, NoService, Secured, Side, TlsFailure};
+use crate::session::{Happening, Moment, Offer, WhenDown};
 use crate::telemetry::OfRelay;
 use prometheus::IntGauge;
 use std::future::poll_fn;
@@ -83,16 +83,19 @@ pub(super) struct Link {
 /// What comes of opening one: with TLS, where that comes before anything is said.
 pub(super) type Opened = Result<(Link, Option<Box<Secured>>), NotOpened>;
 
-/// Why a link was not opened; by the handshake, if there is a failure of that.
+/// Why a link was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotOpened {
-    pub(super) why: LinkFailure,
-    pub(super) tls: Option<TlsFailure>,
+pub(super) enum NotOpened {
+    Link(LinkFailure),
+    Tls(TlsFailure),
 }
 
-impl From<LinkFailure> for NotOpened {
-    fn from(why: LinkFailure) -> Self {
-        Self { why, tls: None }
+impl From<NotOpened> for Happening {
+    fn from(why: NotOpened) -> Self {
+        match why {
+            NotOpened::Link(why) => Self::LinkFailed(why),
+            NotOpened::Tls(why) => Self::NotSecured(Side::Relay, why),
+        }
     }
 }
 
@@ -250,10 +253,10 @@ impl Relay {
 
     /// Opens a link, when it is this one's turn.
     pub(super) async fn open(self: Arc<Self>, rank: Rank) -> Opened {
-        let Some(turn) = self.links.turn(rank).await else { return Err(LinkFailure::NoTurn.into()) };
+        let Some(turn) = self.links.turn(rank).await else { return Err(NotOpened::Link(LinkFailure::NoTurn)) };
         let descriptor = Descriptor::count(&self.means);
         let Some((stream, host)) = self.connect().await else {
-            return Err(LinkFailure::NoConnection.into());
+            return Err(NotOpened::Link(LinkFailure::NoConnection));
         };
         let count = Count::of(self.figures.active());
         let wire = Wire::new(stream, descriptor);
@@ -357,7 +360,7 @@ impl Link {
         let done = timeout(self.relay.config.waits.open, handshake).await;
         done.unwrap_or_else(|_| Err(Failed::timed_out())).map_err(|failed| {
             self.relay.note(&failed);
-            NotOpened { why: LinkFailure::NoConnection, tls: Some(failed.failure) }
+            NotOpened::Tls(failed.failure)
         })
     }
 

@@ -76,10 +76,6 @@ impl Stream {
         matches!(self, Self::Secure(secure) if secure.stream.get_ref().1.wants_write())
     }
 
-    pub(super) fn is_secure(&self) -> bool {
-        matches!(self, Self::Secure(_))
-    }
-
     /// Memory that it holds: none while it is plain.
     pub(super) fn memory(&self) -> usize {
         match self {

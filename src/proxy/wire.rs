@@ -93,10 +93,6 @@ impl Wire {
         };
     }
 
-    /// Whether a handshake is on.
-    pub(super) fn is_shaking(&self) -> bool {
-        matches!(self.stream, Stream::Shaking(_))
-    }
 
     /// Goes on with it; the buffer is there to look into.
     pub(super) fn poll_secure(

@@ -1,7 +1,7 @@
 //! How a side of a connection comes to TLS: within its turns, like everything else.
 
 use super::{Connection, Course, Way};
-use crate::event::{Event, Side, TlsChange, TlsFailure};
+use crate::event::{Side, TlsFailure};
 use crate::proxy::handshake::{Failed, Part};
 use crate::proxy::turn::Turn;
 use crate::session::{Happening, Moment};
@@ -42,9 +42,8 @@ impl Connection {
             Poll::Ready(Err(failed)) => failed,
         };
         self.note(&failed);
-        // No session has begun, and none is to be told.
-        self.tell_desk(&Event::Tls(Side::Client, TlsChange::Failed(failed.failure)));
-        self.leave(turn.now);
+        self.course = Course::Talking;
+        self.tell(turn, Happening::NotSecured(Side::Client, failed.failure));
         false
     }
 
@@ -69,7 +68,10 @@ impl Connection {
                 turn.speaks(Side::Client);
                 match outcome {
                     Ok(secured) => self.tell(turn, Happening::Secured(Side::Client, secured)),
-                    Err(failed) => self.client_not_secured(turn, &failed),
+                    Err(failed) => {
+                        self.note(&failed);
+                        self.tell(turn, Happening::NotSecured(Side::Client, failed.failure));
+                    }
                 }
                 true
             }
@@ -86,24 +88,6 @@ impl Connection {
             }
         }
         true
-    }
-
-    /// The session's time for a handshake of the client is over. False: there is none.
-    pub(super) fn give_up_handshake(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let shaking = self.client.is_shaking();
-        if shaking {
-            self.client.mute();
-            self.client_not_secured(turn, &Failed::timed_out());
-        }
-        shaking
-    }
-
-    fn client_not_secured(&mut self, turn: &mut Turn<'_, '_>, failed: &Failed) {
-        self.note(failed);
-        self.tell(turn, Happening::NotSecured(Side::Client, failed.failure));
-        if matches!(self.course, Course::Talking) {
-            self.leave(turn.now);
-        }
     }
 
     /// Tells operators of what they can mend.
