@@ -1,17 +1,22 @@
 //! `[auth]`: whether clients authenticate, how, and against what.
 
-use super::list::List;
+mod accounts;
+mod senders;
+mod table;
+
 use crate::smtp::mechanism::Mechanism;
-use std::collections::HashMap;
-use std::fmt;
+use crate::smtp::path::ReversePath;
+pub use accounts::Accounts;
+pub use senders::AccountSenders;
 use std::sync::Arc;
+pub(super) use table::AuthTable;
 
 /// `[auth]`, compiled.
 #[derive(Clone, Debug, Default)]
 pub struct AuthRules {
     /// Whether a client may, or must.
     pub policy: AuthPolicy,
-    /// The mechanisms that may be offered, as far as the backend has them.
+    /// The mechanisms that may be offered, as far as the backend has them; those that are `clear` under TLS alone.
     pub mechanisms: Vec<Mechanism>,
     /// Who says yes.
     pub backend: Backend,
@@ -55,23 +60,37 @@ pub enum Senders {
     Listed(AccountSenders),
 }
 
-/// What each account may send as.
-#[derive(Clone, Debug, Default)]
-pub struct AccountSenders(HashMap<Box<[u8]>, Arc<List>>);
-
-/// Accounts with their argon2id hashes (PHC strings). What they hold is never shown.
-#[derive(Default)]
-pub struct Accounts(HashMap<Box<str>, Box<str>>);
-
-impl Accounts {
-    /// The hash of an account's password.
-    pub fn hash(&self, user: &str) -> Option<&str> {
-        self.0.get(user).map(|hash| &**hash)
+impl AuthRules {
+    /// Whether a mechanism may be offered and taken now (RFC 4954 4: what shows a password only under TLS).
+    pub fn permits(&self, mechanism: Mechanism, secured: bool) -> bool {
+        let facts = mechanism.facts();
+        self.policy != AuthPolicy::Refuse
+            && self.mechanisms.contains(&mechanism)
+            && facts.never.is_none()
+            && (secured || !facts.clear)
     }
-}
 
-impl fmt::Debug for Accounts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Accounts").field("count", &self.0.len()).finish_non_exhaustive()
+    /// How many entries its files have, for a reload to compare.
+    pub(super) fn sizes(&self) -> Vec<(String, usize)> {
+        let accounts = match &self.backend {
+            Backend::File(accounts) => Some(("auth.backend", accounts.len())),
+            Backend::Relay => None,
+        };
+        let senders = match &self.senders {
+            Senders::Listed(listed) => Some(("auth.senders", listed.len())),
+            Senders::Any | Senders::Domain => None,
+        };
+        [accounts, senders].into_iter().flatten().map(|(name, size)| (name.to_owned(), size)).collect()
+    }
+
+    /// Whether an account may name this sender. A bounce has none, and must leave (RFC 5321 4.5.5); an account of which
+    /// `senders` knows nothing may send as nobody.
+    pub fn may_send(&self, account: &str, path: &ReversePath<'_>) -> bool {
+        let ReversePath::Mailbox(mailbox) = path else { return true };
+        match &self.senders {
+            Senders::Any => true,
+            Senders::Domain => senders::of_own_domain(account, mailbox),
+            Senders::Listed(listed) => listed.permit(account, mailbox),
+        }
     }
 }

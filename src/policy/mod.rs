@@ -51,7 +51,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tree::Date;
-use verdict::{Action, Check, Refusal};
+use verdict::{Action, AuthCheck, Check, Refusal};
 
 /// Enforce, or only observe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -244,7 +244,8 @@ impl Policy {
 
     /// Weighs a built-in check: exemptions (`[[exempt]]`), then the file's own word, then mode.
     ///
-    /// Framing, grammar and impossible replies are no opinions: they weigh the same in every mode. `relay` is observed
+    /// Framing, grammar and impossible replies are no opinions: they weigh the same in every mode. So does who may relay
+    /// by authenticating, and, where mail goes anywhere, who may connect: the relay trusts the gate. `relay` is observed
     /// in monitor mode; where `identity` is `"none"` the session must enforce it all the same, or monitoring would make
     /// an open relay.
     pub fn weigh(&self, check: Check, scene: &Scene<'_>) -> Weight {
@@ -254,12 +255,16 @@ impl Policy {
         {
             return Weight::Enforce;
         }
+        if matches!(check, Check::Auth(AuthCheck::Credentials | AuthCheck::Policy)) {
+            return Weight::Enforce;
+        }
         let word = match check {
             Check::Violation(violation) => self.response(violation),
             Check::Limit(limit) => self.limits.response(limit).unwrap_or(Response::Reject),
             _ => Response::Reject,
         };
-        let monitored = self.mode == Mode::Monitor
+        let relays_for_all = check == Check::Clients && self.relay.to.is_none();
+        let monitored = (self.mode == Mode::Monitor && !relays_for_all)
             || self.index.rule(check).is_some_and(|rule| rule.mode == Mode::Monitor);
         match word {
             _ if self.is_exempt(check, scene) => Weight::Nothing,
@@ -401,6 +406,10 @@ pub struct Expectation {
     pub name: String,
     /// From where the client comes.
     pub client: IpAddr,
+    /// Whether it speaks TLS from the first line of the dialogue on.
+    pub tls: bool,
+    /// The account as which it has authenticated.
+    pub auth: Option<String>,
     /// One dialogue for each value of `each`, `$each` replaced (one, if there is no `each`).
     pub dialogues: Vec<String>,
     /// Who decided.

@@ -28,6 +28,8 @@ pub struct Player {
     now: Moment,
     cuts: Cuts,
     scene: RelayScene,
+    /// Whether links are in TLS from their first octet on.
+    relay_in_tls: bool,
     handshakes: Handshakes,
     /// Whether the relay's certificate is verified.
     verified: bool,
@@ -84,6 +86,7 @@ impl Player {
             now: Moment::after_start(Duration::from_secs(1)),
             cuts,
             scene: scene.relay,
+            relay_in_tls: scene.relay_in_tls,
             handshakes: scene.handshakes,
             verified: scene.verified,
             course: Course::Plain,
@@ -139,7 +142,7 @@ impl Player {
             match (self.course, side) {
                 (Course::Handshake(shaking), _) if shaking == side => {
                     self.handshake_ends(side, Err(TlsFailure::Garbled));
-                    return;
+                    return self.turn();
                 }
                 (Course::Passing, Side::Client) => self.relay_heard.extend_from_slice(piece),
                 (Course::Passing, Side::Relay) => self.client_heard.extend_from_slice(piece),
@@ -330,6 +333,10 @@ impl Player {
     }
 
     fn open_link(&mut self) {
+        if self.relay_in_tls {
+            let secured = Happening::Secured(Side::Relay, Box::new(self.secured(Side::Relay)));
+            self.session.happened(self.now, secured, &mut self.out);
+        }
         match self.scene {
             RelayScene::Polite | RelayScene::Scripted => {
                 self.link = LinkEnd::Opening;

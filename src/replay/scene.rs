@@ -27,6 +27,8 @@ pub struct Scene {
     pub tls: bool,
     /// Whether the link is secured by STARTTLS.
     pub relay_tls: RelayTls,
+    /// Whether the link is in TLS from its first octet on.
+    pub relay_in_tls: bool,
     /// Whether the relay shows a certificate that is verified.
     pub verified: bool,
     /// How handshakes end.
@@ -79,6 +81,7 @@ impl Default for Scene {
             relay: RelayScene::Polite,
             tls: false,
             relay_tls: RelayTls::None,
+            relay_in_tls: false,
             verified: true,
             handshakes: Handshakes::Hold,
             uncut: false,
@@ -126,6 +129,7 @@ impl Scene {
             ("tls", "yes") => self.tls = true,
             ("relay-tls", "opportunistic") => self.relay_tls = RelayTls::Opportunistic,
             ("relay-tls", "required") => self.relay_tls = RelayTls::Required,
+            ("relay-tls", "implicit") => self.relay_in_tls = true,
             ("relay-certificate", "unverified") => self.verified = false,
             ("handshakes", "awaited") => self.handshakes = Handshakes::Awaited,
             ("cuts", "none") => self.uncut = true,

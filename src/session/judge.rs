@@ -85,6 +85,8 @@ impl Session {
             client: self.setting.client,
             listener: &self.setting.station.listener,
             hello: self.phase.hello().map(Hello::scene),
+            tls: None,
+            auth: None,
             mail: self.phase.transaction().map(Transaction::scene),
             rcpt: None,
             rcpt_count: self.phase.transaction().map_or(0, |mail| mail.accepted),

@@ -13,6 +13,9 @@ use crate::smtp::verb::Verb;
 /// Content octets when neither relay nor rule file names a size.
 const SIZE_UNSAID: u64 = 64 * 1024 * 1024;
 
+/// What a policy may offer and no session speaks yet.
+const UNSPOKEN: [Extension; 3] = [Extension::StartTls, Extension::Auth, Extension::RequireTls];
+
 /// A relay's EHLO reply, understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
@@ -137,7 +140,7 @@ impl Announced {
         let given: Extensions = Extension::ALL
             .iter()
             .copied()
-            .filter(|extension| !LATER_EXTENSIONS.contains(extension))
+            .filter(|extension| !LATER_EXTENSIONS.contains(extension) && !UNSPOKEN.contains(extension))
             .filter(|extension| match extension.facts().giver {
                 Giver::Relay => relay.extensions.contains(*extension) && permitted(*extension),
                 Giver::Gate | Giver::Both => policy.offer().contains(*extension),

@@ -205,7 +205,7 @@ mod tests {
         }
         let long = "a".repeat(LONGEST_ACCOUNT + 1);
         assert_eq!(Mechanism::Login.account(0, long.as_bytes()), None);
-        assert_eq!(Mechanism::Login.account(0, &long.as_bytes()[1..]).as_deref(), Some(&long[1..]));
+        assert_eq!(Mechanism::Login.account(0, &long.as_bytes()[1..]).map(|name| name.len()), Some(255));
         assert_eq!(Mechanism::Login.account(0, b"\xff"), None);
     }
 

@@ -252,7 +252,13 @@ impl Metrics {
         match decision.check {
             Check::Violation(violation) => listener.violations.count(violation),
             Check::Signature(_) | Check::Rule(_) => self.count_rule(decision),
-            Check::Verb(_) | Check::Limit(_) | Check::Clients | Check::Relay | Check::SessionsPerClient => {}
+            Check::Verb(_)
+            | Check::Limit(_)
+            | Check::Clients
+            | Check::Relay
+            | Check::Tls(_)
+            | Check::Auth(_)
+            | Check::SessionsPerClient => {}
         }
     }
 

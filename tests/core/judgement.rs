@@ -36,6 +36,8 @@ fn scene(client: &str) -> Scene<'static> {
         client: SocketAddr::new(client.parse().unwrap(), 50_000),
         listener: "mx",
         hello: None,
+        tls: None,
+        auth: None,
         mail: None,
         rcpt: None,
         rcpt_count: 0,

@@ -31,12 +31,12 @@ impl fmt::Debug for Plain<'_> {
 /// `message = [authzid] NUL authcid NUL passwd` (RFC 4616 2), decoded.
 pub fn plain(message: &[u8]) -> Option<Plain<'_>> {
     let mut parts = message.split(|octet| *octet == 0);
-    let (authzid, authcid, password) = (parts.next()?, parts.next()?, parts.next()?);
+    let (acting, account, password) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() || password.is_empty() {
         return None;
     }
-    let authzid = if authzid.is_empty() { "" } else { name(authzid)? };
-    Some(Plain { authzid, authcid: name(authcid)?, password })
+    let authzid = if acting.is_empty() { "" } else { name(acting)? };
+    Some(Plain { authzid, authcid: name(account)?, password })
 }
 
 /// Reads an answer of this form.
