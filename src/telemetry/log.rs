@@ -7,6 +7,7 @@
 use super::Who;
 use super::security::of_side;
 use crate::event::{Attempt, Decision, Event, Force, LinkChange, Side, Summary, TlsChange};
+use crate::policy::tls::TlsVersion;
 use crate::policy::verdict::Action;
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -88,7 +89,8 @@ fn session(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, summary: &Summary
     peer(line, place, who)?;
     writeln!(
         line,
-        " duration={}.{:03} commands={} refusals={} messages={} recipients={} octets={} hello=\"{}\"",
+        " duration={}.{:03} commands={} refusals={} messages={} recipients={} octets={} tls={} inspected={} \
+         hello=\"{}\"",
         summary.age.as_secs(),
         summary.age.subsec_millis(),
         summary.commands,
@@ -96,6 +98,8 @@ fn session(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, summary: &Summary
         summary.messages,
         summary.recipients,
         summary.octets,
+        summary.tls.map_or("-", TlsVersion::name),
+        if summary.inspected { "yes" } else { "no" },
         summary.hello,
     )
 }
@@ -204,6 +208,8 @@ mod tests {
             messages: 3,
             recipients: 4,
             octets: 5,
+            tls: Some(TlsVersion::V1_3),
+            inspected: true,
         };
         write(&mut line, place, who, &Event::Ended(Box::new(summary)));
         let text = String::from_utf8(line).unwrap();
@@ -212,7 +218,7 @@ mod tests {
             rest,
             "session ending=not_admitted_sessions client=203.0.113.9 port=51044 session=7K2M9QXT listener=mx \
              profile=inbound duration=1.500 commands=1 refusals=2 messages=3 recipients=4 octets=5 \
-             hello=\"x\\\" client=198.51.100.1\\x0d\\x0averdict\"\n"
+             tls=1.3 inspected=yes hello=\"x\\\" client=198.51.100.1\\x0d\\x0averdict\"\n"
         );
     }
 }
