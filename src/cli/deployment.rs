@@ -64,7 +64,9 @@ pub(super) fn chain(path: &str, name: &str, findings: &Findings) -> Result<Optio
     let aside = Findings::new();
     let top = document.section(&aside);
     let of_name = top.sections("certificate").into_iter().find(|(found, _)| found.value == name);
-    Ok(of_name.and_then(|(_, section)| section.take::<String>("chain")).map(|chain| source.beside(&chain.value)))
+    Ok(of_name
+        .and_then(|(_, section)| section.take::<String>("chain"))
+        .map(|chain| source.beside(&chain.value)))
 }
 
 /// A name that can stand in a greeting: the parts that no domain and no address literal has are refused.

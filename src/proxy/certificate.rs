@@ -12,8 +12,8 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 use x509_cert::Certificate as X509;
-use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
 use x509_cert::der::Decode;
+use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 

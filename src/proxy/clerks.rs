@@ -17,7 +17,8 @@ const NICE: i32 = 10;
 
 /// What an account that does not exist is compared with, so that it takes as long as one that does. Nobody has this
 /// password: the hash is of no password at all.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$Z2F0ZXBvc3Qtbm9ib2R5$q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s";
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$Z2F0ZXBvc3Qtbm9ib2R5$q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s";
 
 /// All of them, with the one queue in front of them. They are there from the first question on.
 #[derive(Debug, Default)]
@@ -56,7 +57,8 @@ fn hire() -> SyncSender<Case> {
     let cases = Arc::new(Mutex::new(cases));
     for clerk in 0..number {
         let cases = Arc::clone(&cases);
-        if let Err(error) = thread::Builder::new().name(format!("clerk-{clerk}")).spawn(move || work(&cases)) {
+        if let Err(error) = thread::Builder::new().name(format!("clerk-{clerk}")).spawn(move || work(&cases))
+        {
             tracing::error!(%error, "no thread to compare passwords in");
         }
     }

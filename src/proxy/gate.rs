@@ -209,16 +209,11 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     Ok(Gate { doors, relays, expiries, drain, telemetry, threads: started, addresses, admin: admin_address })
 }
 
-fn relays(
-    deployment: &Deployment,
-    means: &Arc<Means>,
-    telemetry: &Telemetry,
-) -> HashMap<String, Arc<Relay>> {
+fn relays(deployment: &Deployment, means: &Arc<Means>, telemetry: &Telemetry) -> HashMap<String, Arc<Relay>> {
     let made = deployment.relays.iter().map(|relay| {
         let figures = telemetry.metrics().relay(&relay.name);
         let mut listeners = deployment.listeners.iter();
-        let partners =
-            listeners.any(|listener| listener.relay == relay.name && listener.reserve.is_some());
+        let partners = listeners.any(|listener| listener.relay == relay.name && listener.reserve.is_some());
         (relay.name.clone(), Relay::new(relay.clone(), partners, Arc::clone(means), figures))
     });
     made.collect()
@@ -234,7 +229,8 @@ fn open(listeners: &[Listener], doors: &[Arc<Door>]) -> io::Result<Sockets> {
     for (listener, door) in all().filter(|(listener, _)| listener.from.is_none()) {
         for address in &listener.listen {
             let beside = || all().filter(|(other, _)| other.from.is_some() && other.listen.contains(address));
-            let others = beside().map(|(other, door)| (other.from.clone().unwrap_or_default(), Arc::clone(door)));
+            let others =
+                beside().map(|(other, door)| (other.from.clone().unwrap_or_default(), Arc::clone(door)));
             let porch = Porch::new(Arc::clone(door), others);
             let socket = bind(*address).map_err(|error| at(*address, &error))?;
             let bound = socket.local_addr()?;

@@ -2,7 +2,6 @@
 
 use super::certificate::peer_name;
 use super::client_hello::{self, Offered};
-use super::stream::{Secure, Stream};
 use super::tls::Terms;
 use crate::event::{Secured, TlsFailure};
 use crate::policy::tls::TlsVersion;
@@ -75,12 +74,12 @@ pub(super) struct Failed {
 }
 
 impl Handshake {
-    pub(super) fn new(tcp: TcpStream, part: Part) -> Box<Self> {
+    pub(super) fn new(tcp: TcpStream, part: Part) -> Self {
         let believes = match &part {
             Part::Server(terms) => Believes::Client(terms.clone()),
             Part::Client(dialling) => Believes::Relay(dialling.name.to_str().into(), dialling.verified),
         };
-        Box::new(Self { stage: Stage::Due(tcp, part), offered: None, believes })
+        Self { stage: Stage::Due(tcp, part), offered: None, believes }
     }
 
     /// Says what was to be said before.
@@ -98,7 +97,7 @@ impl Handshake {
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
-    ) -> Poll<Result<(Stream, Box<Secured>), Failed>> {
+    ) -> Poll<Result<(TlsStream<TcpStream>, Box<Secured>), Failed>> {
         if let Stage::Due(tcp, Part::Server(_)) = &self.stage {
             let mut room = ReadBuf::new(buffer.get_mut(..client_hello::MOST).unwrap_or_default());
             // An error is found again, and told, when it is read.
@@ -122,7 +121,7 @@ impl Handshake {
         self.stage = Stage::Over;
         Poll::Ready(match done {
             Ok(stream) => match self.secured(&stream) {
-                Some(secured) => Ok((Stream::Secure(Secure::new(stream)), Box::new(secured))),
+                Some(secured) => Ok((stream, Box::new(secured))),
                 None => Err(self.failed(&io::ErrorKind::InvalidData.into(), None)),
             },
             Err((error, socket)) => Err(self.failed(&error, Some(socket))),
@@ -169,12 +168,12 @@ impl Failed {
     /// What an operator could do, where anything can be done.
     pub(super) fn remedy(&self) -> Option<&'static str> {
         match self.failure {
-            TlsFailure::Version => {
-                Some("only TLS 1.2 and 1.3 are spoken, and what [tls] min_version lets; the peer must be updated")
-            }
-            TlsFailure::Cipher => {
-                Some("an RSA certificate beside an ECDSA one helps old peers; without ECDHE and AEAD there is no TLS")
-            }
+            TlsFailure::Version => Some(
+                "only TLS 1.2 and 1.3 are spoken, and what [tls] min_version lets; the peer must be updated",
+            ),
+            TlsFailure::Cipher => Some(
+                "an RSA certificate beside an ECDSA one helps old peers; without ECDHE and AEAD there is no TLS",
+            ),
             TlsFailure::Own => Some("look at the certificates of the listener with `gatepost cert`"),
             TlsFailure::TimedOut
             | TlsFailure::Closed

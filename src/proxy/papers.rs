@@ -49,7 +49,10 @@ impl Papers {
         }
         for door in doors {
             let Some((policy, _)) = self.listeners.get(door.name()) else {
-                return Err(format!("there is no listener `{}` any more; restart to change them", door.name()));
+                return Err(format!(
+                    "there is no listener `{}` any more; restart to change them",
+                    door.name()
+                ));
             };
             let (new, old) = (policy.profile().to_owned(), door.policy());
             if new != old.profile() {
@@ -105,7 +108,10 @@ impl Expiries {
         let now = seconds();
         for (certificate, not_after) in &self.0 {
             match not_after.checked_sub(now) {
-                None => tracing::error!(certificate, "the certificate has expired: clients that look will not send"),
+                None => tracing::error!(
+                    certificate,
+                    "the certificate has expired: clients that look will not send"
+                ),
                 Some(left) if left < SOON * DAY => {
                     tracing::warn!(certificate, days = left / DAY, "the certificate ends soon");
                 }

@@ -45,7 +45,8 @@ pub(super) async fn ask(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Mea
         admission: Ok(()),
     };
     let (session, output) = (Session::new(setting), Output::default());
-    let mut probe = Probe { session, output, link: None, heard: Vec::new(), answer: Answer::Nothing, relay, means };
+    let mut probe =
+        Probe { session, output, link: None, heard: Vec::new(), answer: Answer::Nothing, relay, means };
     // What did not come in time is as good as nothing: one that takes connections and is silent is no relay.
     let _ = timeout(wait, probe.run(hello)).await;
     probe.relay.asked(probe.answer);

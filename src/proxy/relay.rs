@@ -253,7 +253,9 @@ impl Relay {
 
     /// Opens a link, when it is this one's turn.
     pub(super) async fn open(self: Arc<Self>, rank: Rank) -> Opened {
-        let Some(turn) = self.links.turn(rank).await else { return Err(NotOpened::Link(LinkFailure::NoTurn)) };
+        let Some(turn) = self.links.turn(rank).await else {
+            return Err(NotOpened::Link(LinkFailure::NoTurn));
+        };
         let descriptor = Descriptor::count(&self.means);
         let Some((stream, host)) = self.connect().await else {
             return Err(NotOpened::Link(LinkFailure::NoConnection));

@@ -195,8 +195,8 @@ fn client(
     verifier: Arc<dyn ServerCertVerifier>,
     own: Option<&Certificate>,
 ) -> Result<ClientConfig, rustls::Error> {
-    let builder =
-        ClientConfig::builder_with_provider(Arc::clone(&PROVIDER)).with_protocol_versions(&[&TLS13, &TLS12])?;
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
+        .with_protocol_versions(&[&TLS13, &TLS12])?;
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     let mut config = match own {
         Some(own) => {

@@ -1,6 +1,6 @@
 //! One of a connection's two sockets, and what waits for it.
 
-use super::handshake::{Failed, Handshake, Part};
+use super::handshake::{Failed, Part};
 use super::means::Descriptor;
 use super::stream::Stream;
 use crate::event::Secured;
@@ -87,12 +87,8 @@ impl Wire {
     /// whoever put it there is not the one with whom TLS will hold (RFC 3207 4.2).
     pub(super) fn secure(&mut self, part: Part) {
         self.keep(&[]);
-        self.stream = match self.stream.take() {
-            Stream::Plain(socket) => Stream::Shaking(Handshake::new(socket, part)),
-            other => other,
-        };
+        self.stream.shake(part);
     }
-
 
     /// Goes on with it; the buffer is there to look into.
     pub(super) fn poll_secure(
@@ -103,14 +99,14 @@ impl Wire {
         if self.is_pending() {
             return Poll::Pending;
         }
-        let Stream::Shaking(handshake) = &mut self.stream else { return Poll::Pending };
+        let Some(handshake) = self.stream.handshake() else { return Poll::Pending };
         Poll::Ready(match ready!(handshake.poll(cx, buffer)) {
             Ok((stream, secured)) => {
-                self.stream = stream;
+                self.stream = Stream::secure(stream);
                 Ok(secured)
             }
             Err(mut failed) => {
-                self.stream = failed.socket.take().map_or(Stream::Gone, Stream::Plain);
+                self.stream = Stream::remains(failed.socket.take());
                 self.mute();
                 Err(failed)
             }

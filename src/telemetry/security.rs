@@ -77,9 +77,8 @@ impl OfSecurities {
         let failures: Vec<_> =
             SIDES.iter().flat_map(|side| TlsFailure::ALL.map(|failure| (*side, failure))).collect();
         let mechanisms = Mechanism::ALL.iter().copied().map(Some).chain([None]);
-        let attempts: Vec<_> = mechanisms
-            .flat_map(|mechanism| AuthOutcome::ALL.map(|outcome| (mechanism, outcome)))
-            .collect();
+        let attempts: Vec<_> =
+            mechanisms.flat_map(|mechanism| AuthOutcome::ALL.map(|outcome| (mechanism, outcome))).collect();
         OfSecurity {
             handshakes: Rows::new(&handshakes, |(side, version, resumed)| {
                 let result = if resumed { "resumed" } else { "full" };

@@ -57,7 +57,10 @@ impl Upkeep {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a figure says at what time of day it was; nothing depends on it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a figure says at what time of day it was; nothing depends on it"
+)]
 fn seconds() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)

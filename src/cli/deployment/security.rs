@@ -46,8 +46,7 @@ impl<'n> Named<'n> {
 pub(super) fn certificate(source: &Source, name: String, section: &Section<'_>) -> Option<Certificate> {
     let (chain, key) = (section.require::<String>("chain"), section.require::<String>("key"));
     let (chain, key) = (chain?, key?);
-    let config =
-        Certificate { name, chain: source.beside(&chain.value), key: source.beside(&key.value) };
+    let config = Certificate { name, chain: source.beside(&chain.value), key: source.beside(&key.value) };
     if let Err(reason) = Read::read(&config) {
         section.findings().add(chain.place.error(reason));
     }
@@ -62,11 +61,7 @@ pub(super) struct OfListener {
 }
 
 /// `tls`, `certificates`, `client_ca`
-pub(super) fn of_listener(
-    section: &Section<'_>,
-    named: &Named<'_>,
-    policy: Option<&Policy>,
-) -> OfListener {
+pub(super) fn of_listener(section: &Section<'_>, named: &Named<'_>, policy: Option<&Policy>) -> OfListener {
     let arrival = section.take::<How>("tls").map_or(Arrival::default(), |how| how.value.0);
     let certificates = section.take::<Vec<Located<String>>>("certificates");
     let certificates = certificates.map(|names| names.value).unwrap_or_default();

@@ -18,7 +18,10 @@ pub(super) struct Open {
 
 impl Connection {
     /// Passes a question on to who can answer it. There is one at a time: the answer to an earlier one is late.
-    pub(super) fn ask(&mut self, Question { number, what: Asking::Credentials { user, password } }: Question) {
+    pub(super) fn ask(
+        &mut self,
+        Question { number, what: Asking::Credentials { user, password } }: Question,
+    ) {
         let answer = match &self.session.policy().auth().backend {
             Backend::File(accounts) => self.door.clerks.verify(accounts, user, password),
             // Such a session asks its relay.
