@@ -14,4 +14,7 @@ mod bounds;
 mod faults;
 mod mail;
 mod operation;
+mod relay_tls;
+mod secure;
 mod support;
+mod tls;
