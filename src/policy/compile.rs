@@ -35,8 +35,14 @@ pub struct Compiled {
     pub effective: String,
 }
 
-/// Compiles the rule file at `path`, reading it, its parent, fragments and lists through `read`. The profiles `base`
-/// and `inbound` are built in; a file of that name in the same folder goes before them.
+/// The profiles that are built in and stand by themselves.
+pub fn built_in() -> impl Iterator<Item = &'static str> {
+    merge::profiles().filter(|name| *name != "base")
+}
+
+/// Compiles the rule file at `path`, reading it, its parent, fragments and lists through `read`. The profiles `base` and
+/// those of [`built_in`] are part of the program, and so is what they include; a file of that name in the same folder
+/// goes before them.
 pub fn compile(path: &str, read: &mut Reader<'_>) -> Compiled {
     let findings = Findings::new();
     let Some(merged) = merge::load(path, read, &findings) else {

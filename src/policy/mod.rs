@@ -308,7 +308,10 @@ impl Policy {
         match path {
             ForwardPath::Postmaster => true,
             ForwardPath::Mailbox(mailbox) => {
-                self.relay.always.contains(&Seen::Text(mailbox.unquoted())) && self.relays_to(path)
+                // Where recipients may be anywhere, none of the domains is known to be ours.
+                self.relay.to.is_some()
+                    && self.relay.always.contains(&Seen::Text(mailbox.unquoted()))
+                    && self.relays_to(path)
             }
         }
     }
