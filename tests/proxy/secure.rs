@@ -266,7 +266,9 @@ pub(crate) fn secure_relay(manner: Manner) -> Relay {
                 "EHLO" => talk.say("250-relay.test\r\n250-STARTTLS\r\n250-PIPELINING\r\n250 SIZE 1000"),
                 "STARTTLS" if manner.broken => {
                     talk.say("220 go ahead");
-                    talk.say("250 but this is no TLS");
+                    // The handshake has begun on the other side.
+                    let _ = talk.wire.stream.read(&mut [0; 5]);
+                    return talk.say("250 but this is no TLS");
                 }
                 "STARTTLS" => {
                     talk.say("220 go ahead");

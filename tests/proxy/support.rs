@@ -21,6 +21,10 @@ profile = 'test'
 extends = 'base'
 [relay]
 to = ['example.com']
+[verbs]
+STARTTLS = {}
+[extensions]
+offer_add = ['STARTTLS']
 [limits]
 trivial_commands = 1000000
 ";
@@ -99,6 +103,13 @@ impl Running {
 
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.telemetry().metrics().encode()).unwrap()
+    }
+
+    /// The figure of a series.
+    pub(crate) fn figure(&self, series: &str) -> u64 {
+        let text = self.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("there is no {series} in\n{text}")).parse().unwrap()
     }
 
     pub(crate) fn buffer_used(&self) -> i64 {
