@@ -234,9 +234,20 @@ impl Player {
 
     fn answer_question(&mut self, what: Answered) -> bool {
         let Some(Question { number, .. }) = self.question.take() else { return false };
+        self.answer_number(number, what);
+        true
+    }
+
+    /// A question that was asked before the last one is answered.
+    pub fn answers_late(&mut self, what: Answered) {
+        let Some(number) = self.question.as_ref().map(|question| question.number.wrapping_sub(1)) else { return };
+        self.answer_number(number, what);
+        self.turn();
+    }
+
+    fn answer_number(&mut self, number: u32, what: Answered) {
         self.session.happened(self.now, Happening::Answered(Answer { number, what }), &mut self.out);
         self.carry_out(&[]);
-        true
     }
 
     fn secured(&self, side: Side) -> Secured {

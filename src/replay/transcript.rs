@@ -262,6 +262,7 @@ fn happens(player: &mut Player, what: &str) -> Result<(), String> {
         | "link open" | "uninspected" | "inspected" => {
             return Err(format!("it is not so that: {what}"));
         }
+        "late answer yes" => player.answers_late(Answered::Yes),
         _ if answer(what).is_some_and(|what| player.answers(what)) => {}
         _ => {
             let span = what.strip_suffix(" pass").and_then(duration);
