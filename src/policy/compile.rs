@@ -2,7 +2,7 @@
 
 use super::auth::{AuthPolicy, AuthRules};
 use super::field::Kind;
-use super::file::{ClientsTable, ExpectEntry, RuleFile, VerbEntry};
+use super::file::{ClientsTable, RuleFile, VerbEntry};
 use super::lists::Lists;
 use super::merge::{self, Merged};
 use super::opinion::Opinions;
@@ -11,18 +11,13 @@ use super::tls::TlsRules;
 use super::tree::{Table, Value};
 use super::verdict::{AuthCheck, Check, TlsCheck};
 use super::{
-    Banner, Expectation, Networks, Policy, Relay, Replies, VerbRule, agreement, effective, limits, list,
-    suspicion,
+    Banner, Networks, Policy, Relay, Replies, VerbRule, agreement, effective, limits, list, suspicion,
 };
 use crate::smtp::line::HARD_CAP;
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Kind as ViolationKind, Response, Violation};
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
-
-/// Where an expectation's client comes from if it does not say (RFC 5737).
-const SOMEBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
 
 /// What came of compiling.
 #[derive(Debug)]
@@ -35,8 +30,14 @@ pub struct Compiled {
     pub effective: String,
 }
 
-/// Compiles the rule file at `path`, reading it, its parent, fragments and lists through `read`. The profiles `base`
-/// and `inbound` are built in; a file of that name in the same folder goes before them.
+/// The profiles that are built in and stand by themselves.
+pub fn built_in() -> impl Iterator<Item = &'static str> {
+    merge::profiles().filter(|name| *name != "base")
+}
+
+/// Compiles the rule file at `path`, reading it, its parent, fragments and lists through `read`. The profiles `base` and
+/// those of [`built_in`] are part of the program, and so is what they include; a file of that name in the same folder
+/// goes before them.
 pub fn compile(path: &str, read: &mut Reader<'_>) -> Compiled {
     let findings = Findings::new();
     let Some(merged) = merge::load(path, read, &findings) else {
@@ -279,46 +280,6 @@ impl Compiler<'_> {
             return None;
         }
         Some(text.value.clone())
-    }
-
-    fn expectation(&self, entry: &ExpectEntry, ids: &HashMap<String, Check>) -> Option<Expectation> {
-        if let Some(account) = &entry.auth
-            && self.auth.policy == AuthPolicy::Refuse
-        {
-            let finding = account.place.error("nobody authenticates here: [auth] policy is \"refuse\"");
-            self.findings.add(finding);
-        }
-        if let Some(rule) = entry.rule.as_ref().filter(|rule| !ids.contains_key(&rule.value)) {
-            let known = ids.keys().map(String::as_str);
-            let near = super::nearest::nearest(&rule.value, known);
-            let message = format!("there is no check `{}`", rule.value.escape_debug());
-            self.findings.add(rule.place.error(message).with_nearest(near));
-        }
-        let dialogue = entry.dialogue.as_ref()?;
-        let uses = dialogue.value.contains("$each");
-        let dialogues = match &entry.each {
-            Some(each) if uses => {
-                each.value.iter().map(|value| dialogue.value.replace("$each", value)).collect()
-            }
-            Some(each) => {
-                self.findings.add(each.place.error("`each` is given, but the dialogue has no `$each`"));
-                return None;
-            }
-            None if uses => {
-                self.findings.add(dialogue.place.error("the dialogue has `$each`, but `each` is not given"));
-                return None;
-            }
-            None => vec![dialogue.value.clone()],
-        };
-        Some(Expectation {
-            name: entry.name.clone()?,
-            client: entry.client.unwrap_or(SOMEBODY),
-            tls: entry.tls,
-            auth: entry.auth.as_ref().map(|account| account.value.clone()),
-            dialogues,
-            rule: entry.rule.as_ref().map(|rule| rule.value.clone()),
-            origin: entry.place.to_string(),
-        })
     }
 
     /// Where the checks of the tables were written.

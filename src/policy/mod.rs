@@ -11,6 +11,7 @@ pub mod compile;
 pub mod condition;
 pub mod document;
 mod effective;
+mod expectation;
 mod field;
 mod file;
 mod fold;
@@ -149,6 +150,7 @@ pub enum Banner {
 pub use crate::smtp::mail_data::LineEnds;
 /// `[line_ends] content`
 pub use agreement::LATER_EXTENSIONS;
+pub use expectation::Expectation;
 pub use verdict::Weight;
 
 impl Policy {
@@ -308,7 +310,10 @@ impl Policy {
         match path {
             ForwardPath::Postmaster => true,
             ForwardPath::Mailbox(mailbox) => {
-                self.relay.always.contains(&Seen::Text(mailbox.unquoted())) && self.relays_to(path)
+                // Where recipients may be anywhere, none of the domains is known to be ours.
+                self.relay.to.is_some()
+                    && self.relay.always.contains(&Seen::Text(mailbox.unquoted()))
+                    && self.relays_to(path)
             }
         }
     }
@@ -397,23 +402,4 @@ impl Policy {
         });
         expired.collect()
     }
-}
-
-/// One `[[expect]]`.
-#[derive(Clone, Debug)]
-pub struct Expectation {
-    /// What it says.
-    pub name: String,
-    /// From where the client comes.
-    pub client: IpAddr,
-    /// Whether it speaks TLS from the first line of the dialogue on.
-    pub tls: bool,
-    /// The account as which it has authenticated.
-    pub auth: Option<String>,
-    /// One dialogue for each value of `each`, `$each` replaced (one, if there is no `each`).
-    pub dialogues: Vec<String>,
-    /// Who decided.
-    pub rule: Option<String>,
-    /// `rules/inbound.toml:71`
-    pub origin: String,
 }

@@ -178,6 +178,10 @@ const _: () = assert!(Extension::COUNT <= 64, "a set has a bit for each row");
 /// What SMTPUTF8 adds to VRFY and EXPN: the word itself and a space (RFC 6531 3.7.4.2).
 const SMTPUTF8_WORD: usize = " SMTPUTF8".len();
 
+/// By the letter an initial response must fit into 512 octets (RFC 4954 4). Tokens of OAuth do not, and clients send them
+/// there all the same; a line of the exchange itself may be as long.
+const INITIAL_RESPONSE: usize = super::base64::LONGEST_LINE - 512;
+
 impl Extensions {
     /// None of them.
     pub const NONE: Extensions = Extensions(0);
@@ -229,6 +233,7 @@ impl Extensions {
         match verb {
             Verb::Mail => self.with_one_body().iter().map(|extension| extension.facts().mail_octets).sum(),
             Verb::Rcpt => self.iter().map(|extension| extension.facts().rcpt_octets).sum(),
+            Verb::Auth if self.contains(Extension::Auth) => INITIAL_RESPONSE,
             Verb::Vrfy | Verb::Expn if self.contains(Extension::SmtpUtf8) => SMTPUTF8_WORD,
             _ => 0,
         }
@@ -292,6 +297,8 @@ mod tests {
         assert_eq!(512 + everything.octets_for(Verb::Mail), 2260);
         assert_eq!(512 + everything.octets_for(Verb::Rcpt), 1075);
         assert_eq!(everything.octets_for(Verb::Vrfy), 9);
+        assert_eq!(512 + everything.octets_for(Verb::Auth), 12_288);
+        assert_eq!(everything.without(Auth).octets_for(Verb::Auth), 0);
         assert_eq!(everything.octets_for(Verb::Ehlo), 0);
         assert_eq!(everything.without(BinaryMime).octets_for(Verb::Mail), 2260 - 512 - 2);
     }

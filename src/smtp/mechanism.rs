@@ -142,6 +142,22 @@ impl Mechanism {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_a_name(
+            mechanism in select(Mechanism::ALL),
+            answer in "(n,|,|a=|user=|[\\x00\\x01 =,a-c\\r]){0,8}",
+        ) {
+            if let Some(name) = mechanism.account(0, answer.as_bytes()) {
+                prop_assert!((1..=LONGEST_ACCOUNT).contains(&name.len()));
+                prop_assert!(!name.chars().any(char::is_control));
+                prop_assert!(mechanism.facts().never.is_none());
+            }
+        }
+    }
 
     #[test]
     fn every_row_is_found_by_its_name() {
