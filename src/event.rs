@@ -451,6 +451,8 @@ pub struct Summary {
     pub octets: u64,
     /// The version of TLS that the client spoke at the end; none: plain text.
     pub tls: Option<TlsVersion>,
+    /// The account as which it had authenticated at the end; none: it had not, or the mechanism does not show it.
+    pub account: Option<Excerpt>,
     /// Whether all of it was read. False: TLS passed between client and relay (`starttls = "passthrough"`).
     pub inspected: bool,
 }

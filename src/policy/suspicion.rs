@@ -15,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 /// Looks at what passes in clear, or unseen.
 pub(super) fn of_secrecy(compiler: &Compiler<'_>, offer: Extensions) {
     starttls(compiler);
+    no_way_to_tls(compiler, offer);
     auth_in_clear(compiler, offer);
     public_mx(compiler);
 }
@@ -33,6 +34,17 @@ fn starttls(compiler: &Compiler<'_>) {
         ),
     };
     compiler.findings.add(written.place.warning(message).with_help(help));
+}
+
+/// What waits for TLS waits for ever, unless TLS is there from the first octet on.
+fn no_way_to_tls(compiler: &Compiler<'_>, offer: Extensions) {
+    let Some(written) = &compiler.file.tls.require_for else { return };
+    if !compiler.tls.require_for.is_empty() && !offer.contains(Extension::StartTls) {
+        let finding = written.place.warning("TLS is required, but STARTTLS is not offered");
+        let help =
+            "add \"STARTTLS\" to offer; without it only a listener with tls = \"implicit\" gets any mail";
+        compiler.findings.add(finding.with_help(help));
+    }
 }
 
 /// A mechanism that shows no password is offered before TLS, too, unless AUTH waits for it.

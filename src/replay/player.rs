@@ -1,11 +1,11 @@
 //! One session, played.
 
 use super::polite::Polite;
-use super::scene::{Handshakes, RelayScene, Scene};
+use super::scene::{Backend, Handshakes, RelayScene, Scene};
 use crate::event::{Event, LinkFailure, Secured, Side, TlsFailure};
 use crate::policy::Policy;
 use crate::policy::tls::TlsVersion;
-use crate::session::{Action, Happening, Moment, Offer, Output, Session};
+use crate::session::{Action, Answer, Answered, Happening, Moment, Offer, Output, Question, Session};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,9 @@ pub struct Player {
     /// Whether links are in TLS from their first octet on.
     relay_in_tls: bool,
     handshakes: Handshakes,
+    backend: Backend,
+    /// The last question that was asked.
+    pub question: Option<Question>,
     /// Whether the relay's certificate is verified.
     verified: bool,
     course: Course,
@@ -88,6 +91,8 @@ impl Player {
             scene: scene.relay,
             relay_in_tls: scene.relay_in_tls,
             handshakes: scene.handshakes,
+            backend: scene.backend,
+            question: None,
             verified: scene.verified,
             course: Course::Plain,
             relay: Polite::new(&scene.offer),
@@ -102,6 +107,9 @@ impl Player {
         if scene.tls {
             let secured = Happening::Secured(Side::Client, Box::new(player.secured(Side::Client)));
             player.session.happened(player.now, secured, &mut player.out);
+        }
+        if let Some(account) = &scene.auth {
+            player.session.vouch(account);
         }
         player.session.begin(player.now, &mut player.out);
         player.carry_out(&[]);
@@ -217,6 +225,31 @@ impl Player {
         self.carry_out(&[]);
     }
 
+    /// The last question is answered. False: there is none.
+    pub fn answers(&mut self, what: Answered) -> bool {
+        let asked = self.answer_question(what);
+        self.turn();
+        asked
+    }
+
+    fn answer_question(&mut self, what: Answered) -> bool {
+        let Some(Question { number, .. }) = self.question.take() else { return false };
+        self.answer_number(number, what);
+        true
+    }
+
+    /// A question that was asked before the last one is answered.
+    pub fn answers_late(&mut self, what: Answered) {
+        let Some(number) = self.question.as_ref().map(|question| question.number.wrapping_sub(1)) else { return };
+        self.answer_number(number, what);
+        self.turn();
+    }
+
+    fn answer_number(&mut self, number: u32, what: Answered) {
+        self.session.happened(self.now, Happening::Answered(Answer { number, what }), &mut self.out);
+        self.carry_out(&[]);
+    }
+
     fn secured(&self, side: Side) -> Secured {
         let verified = side == Side::Relay && self.verified;
         Secured {
@@ -300,7 +333,7 @@ impl Player {
                 }
                 Action::StartTls(side) => self.course = Course::Handshake(side),
                 Action::PassThrough => self.course = Course::Passing,
-                Action::Ask(_) => {}
+                Action::Ask(question) => self.question = Some(question),
                 Action::CloseClient => self.client_closed = true,
                 Action::Learn(offer) => self.learned = Some(offer),
                 Action::Tell(event) => self.events.push(event),
@@ -309,6 +342,9 @@ impl Player {
         out.clear();
         if let (Course::Handshake(side), Handshakes::Hold) = (self.course, self.handshakes) {
             self.handshake_ends(side, Ok(()));
+        }
+        if let Backend::Says(what) = self.backend {
+            self.answer_question(what);
         }
         // Answers of the relay may have come of what was sent; they are shown in the next turn.
         if self.out.is_empty() {

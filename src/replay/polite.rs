@@ -20,6 +20,8 @@ pub struct Polite {
     offer: Vec<String>,
     /// Whether the link is in TLS.
     secured: bool,
+    /// How the AUTH exchange that is on is to be answered.
+    auth: Vec<&'static str>,
     reading: Reading,
     waiting: Vec<u8>,
     open: Message,
@@ -44,6 +46,7 @@ impl Polite {
         Self {
             offer: offer.to_vec(),
             secured: false,
+            auth: Vec::new(),
             reading: Reading::Lines,
             waiting: Vec::new(),
             open: Message::default(),
@@ -56,7 +59,7 @@ impl Polite {
     /// Its greeting: a new link.
     pub fn greet(&mut self) -> Vec<u8> {
         (self.reading, self.waiting, self.open) = (Reading::Lines, Vec::new(), Message::default());
-        self.secured = false;
+        (self.secured, self.auth) = (false, Vec::new());
         b"220 relay.example ESMTP\r\n".to_vec()
     }
 
@@ -78,7 +81,14 @@ impl Polite {
             Reading::Lines => {
                 let Some(end) = memchr::memmem::find(&self.waiting, b"\r\n") else { return false };
                 let line: Vec<u8> = self.waiting.drain(..end.saturating_add(2)).take(end).collect();
-                said.extend_from_slice(self.answer(&line).as_bytes());
+                let answer = match self.auth.pop() {
+                    Some(_) if line == b"*" => self.auth_ends("501 5.7.0 cancelled\r\n"),
+                    Some(wanted) if wanted.as_bytes() != line => self.auth_ends(WRONG),
+                    Some(_) if self.auth.is_empty() => RIGHT.into(),
+                    Some(_) => "334 UGFzc3dvcmQ6\r\n".into(),
+                    None => self.answer(&line),
+                };
+                said.extend_from_slice(answer.as_bytes());
                 self.commands.push(line);
             }
             Reading::Data => {
@@ -137,6 +147,7 @@ impl Polite {
                 self.reading = Reading::Chunk { left: size.unwrap_or_default(), last: words.len() > 2 };
                 String::new()
             }
+            b"AUTH" => self.authenticate(&argument),
             b"RSET" => {
                 self.open = Message::default();
                 "250 2.0.0 forgotten\r\n".into()
@@ -149,6 +160,36 @@ impl Polite {
             b"QUIT" => "221 2.0.0 bye\r\n".into(),
             _ => "500 5.5.2 what?\r\n".into(),
         }
+    }
+}
+
+/// What it says to anna@example.com with the password `secret`, and to everybody else.
+const RIGHT: &str = "235 2.7.0 welcome\r\n";
+const WRONG: &str = "535 5.7.8 wrong\r\n";
+
+/// What she says in PLAIN; in LOGIN, the last first.
+const PLAIN: &str = "AGFubmFAZXhhbXBsZS5jb20Ac2VjcmV0";
+const LOGIN: [&str; 2] = ["c2VjcmV0", "YW5uYUBleGFtcGxlLmNvbQ=="];
+
+impl Polite {
+    fn authenticate(&mut self, argument: &[u8]) -> String {
+        match argument.split_at_checked(b"PLAIN ".len()) {
+            Some((b"PLAIN ", message)) if message == PLAIN.as_bytes() => RIGHT.into(),
+            None if argument == b"PLAIN" => {
+                self.auth = vec![PLAIN];
+                "334 \r\n".into()
+            }
+            None if argument == b"LOGIN" => {
+                self.auth = LOGIN.into();
+                "334 VXNlcm5hbWU6\r\n".into()
+            }
+            _ => WRONG.into(),
+        }
+    }
+
+    fn auth_ends(&mut self, how: &str) -> String {
+        self.auth.clear();
+        how.into()
     }
 }
 

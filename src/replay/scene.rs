@@ -2,7 +2,7 @@
 
 use crate::event::NoService;
 use crate::policy::Policy;
-use crate::session::{Connect, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
+use crate::session::{Answered, Connect, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -25,6 +25,10 @@ pub struct Scene {
     pub relay: RelayScene,
     /// Whether the client came in TLS.
     pub tls: bool,
+    /// The account as which it has authenticated.
+    pub auth: Option<String>,
+    /// What is said to a question.
+    pub backend: Backend,
     /// Whether the link is secured by STARTTLS.
     pub relay_tls: RelayTls,
     /// Whether the link is in TLS from its first octet on.
@@ -35,6 +39,15 @@ pub struct Scene {
     pub handshakes: Handshakes,
     /// Whether it can only be played as it is written: what is cut elsewhere is another conversation.
     pub uncut: bool,
+}
+
+/// What is said to the questions that a session asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// This, at once.
+    Says(Answered),
+    /// What the transcript says.
+    Awaited,
 }
 
 /// How handshakes of TLS end.
@@ -80,6 +93,8 @@ impl Default for Scene {
             .into(),
             relay: RelayScene::Polite,
             tls: false,
+            auth: None,
+            backend: Backend::Says(Answered::Yes),
             relay_tls: RelayTls::None,
             relay_in_tls: false,
             verified: true,
@@ -127,6 +142,11 @@ impl Scene {
             ("relay", "silent") => self.relay = RelayScene::Silent,
             ("relay", "absent") => self.relay = RelayScene::Absent,
             ("tls", "yes") => self.tls = true,
+            ("auth", _) => self.auth = Some(value.to_owned()),
+            ("backend", "yes") => self.backend = Backend::Says(Answered::Yes),
+            ("backend", "no") => self.backend = Backend::Says(Answered::No),
+            ("backend", "unknown") => self.backend = Backend::Says(Answered::Unknown),
+            ("backend", "awaited") => self.backend = Backend::Awaited,
             ("relay-tls", "opportunistic") => self.relay_tls = RelayTls::Opportunistic,
             ("relay-tls", "required") => self.relay_tls = RelayTls::Required,
             ("relay-tls", "implicit") => self.relay_in_tls = true,

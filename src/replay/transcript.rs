@@ -18,11 +18,11 @@
 //! `\` at the end of a line leaves out its CRLF; `C< 250*` takes a whole reply, however many lines it has; and `{{a*500}}` is 500 times `a`.
 
 use super::player::{Cuts, Player};
-use super::scene::{Handshakes, RelayScene, Scene};
+use super::scene::{Backend, Handshakes, RelayScene, Scene};
 use crate::event::{Event, Force, Side};
 use crate::policy::Policy;
 use crate::policy::verdict::Action;
-use crate::session::Happening;
+use crate::session::{Answered, Happening};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,10 @@ pub struct Transcript {
 /// What may become of a handshake.
 const HANDSHAKES: [&str; 4] =
     ["client secured", "client handshake fails", "relay secured", "relay handshake fails"];
+
+/// What may be said to a question.
+const ANSWERS: [(&str, Answered); 3] =
+    [("answer yes", Answered::Yes), ("answer no", Answered::No), ("answer unknown", Answered::Unknown)];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -93,6 +97,10 @@ impl Transcript {
             |step: &Step| matches!(step, Step::Happens(what) if HANDSHAKES.contains(&what.as_str()));
         if transcript.steps.iter().any(|(_, step)| awaited(step)) {
             transcript.scene.handshakes = Handshakes::Awaited;
+        }
+        let answers = |step: &Step| matches!(step, Step::Happens(what) if answer(what).is_some());
+        if transcript.steps.iter().any(|(_, step)| answers(step)) {
+            transcript.scene.backend = Backend::Awaited;
         }
         Ok(transcript)
     }
@@ -254,12 +262,19 @@ fn happens(player: &mut Player, what: &str) -> Result<(), String> {
         | "link open" | "uninspected" | "inspected" => {
             return Err(format!("it is not so that: {what}"));
         }
+        "late answer yes" => player.answers_late(Answered::Yes),
+        _ if answer(what).is_some_and(|what| player.answers(what)) => {}
         _ => {
             let span = what.strip_suffix(" pass").and_then(duration);
             player.pass(span.ok_or_else(|| format!("`{what}` cannot happen"))?);
         }
     }
     Ok(())
+}
+
+/// What a line says to a question.
+fn answer(words: &str) -> Option<Answered> {
+    ANSWERS.iter().find(|(known, _)| *known == words).map(|(_, what)| *what)
 }
 
 fn duration(text: &str) -> Option<Duration> {

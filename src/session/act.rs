@@ -14,6 +14,7 @@ use crate::event::{Ending, Event, Fate, LinkFailure, Origin, Outcome};
 use crate::policy::verdict::{Refusal, Verdict};
 use crate::smtp::command::{self, Argument, Command};
 use crate::smtp::extension::{Extension, Extensions};
+use crate::smtp::mechanism::Mechanism;
 use crate::smtp::parameter::{Body, Parameter};
 use crate::smtp::path::Host;
 use crate::smtp::reply::{Code, Reply};
@@ -28,10 +29,13 @@ pub(super) enum Turn {
     Waits,
 }
 
-/// Whether a command uses what the relay does not offer (any more). SIZE is understood here, and need not go on.
+/// Whether a command uses what the relay does not offer (any more). SIZE and AUTH are understood here, and need not go
+/// on.
 fn uses_more(command: &Command<'_>, offered: Extensions) -> bool {
     let gone = |parameter: Parameter<'_>| {
-        parameter.needs().is_none_or(|needed| needed != Extension::Size && !offered.contains(needed))
+        parameter.needs().is_none_or(|needed| {
+            !matches!(needed, Extension::Size | Extension::Auth) && !offered.contains(needed)
+        })
     };
     let locked = command.verb.facts().unlocked_by.is_some_and(|extension| !offered.contains(extension));
     match &command.argument {
@@ -74,6 +78,10 @@ impl Session {
             (Ok(Argument::Chunk { size, last }), _) => self.bdat(now, *size, *last, out),
             (_, Verb::Quit) => self.quit(now, out),
             (_, Verb::Rset) => self.rset(now, command, cleared, out),
+            (Ok(Argument::Auth { mechanism, initial }), _) => match Mechanism::from_wire(mechanism) {
+                Some(mechanism) => self.auth(now, (mechanism, *initial), cleared, out),
+                None => self.answered(&replies::NO_MECHANISM, out),
+            },
             (_, Verb::StartTls) => self.start_tls(now, command, cleared, out),
             (_, Verb::Noop) if !matches!(self.link, Link::Open { .. }) => {
                 self.answered(&replies::NOTHING_DONE, out)
@@ -102,7 +110,7 @@ impl Session {
             Need::Failed(why, words) => return self.without_link(now, why, &words, command.verb, out),
             Need::Ready => {}
         }
-        let offered = self.offered();
+        let offered = self.taken_there();
         if uses_more(command, offered) {
             return self.offer_changed(command.verb, out);
         }
@@ -110,8 +118,15 @@ impl Session {
         Turn::Taken(Fate::Forwarded)
     }
 
+    /// The extensions whose parameters go on to the relay: it cannot tell a client that nobody knows from one that it
+    /// believes, so that RFC 4954 5 has AUTH= stay here.
+    fn taken_there(&self) -> Extensions {
+        let offered = self.offered();
+        if self.proven.account.is_some() { offered } else { offered.without(Extension::Auth) }
+    }
+
     /// What was offered from memory is gone: the retry meets the new offer.
-    fn offer_changed(&mut self, verb: Verb, out: &mut Output) -> Turn {
+    pub(super) fn offer_changed(&mut self, verb: Verb, out: &mut Output) -> Turn {
         if !self.exchange.is_empty() {
             // What is in flight is answered first: the transaction ends here.
             return Turn::Waits;
@@ -273,7 +288,7 @@ impl Session {
 
     /// Tells the relay of a MAIL that was answered here. Gives a turn if the recipient has to wait or cannot go on.
     fn late_mail(&mut self, now: Moment, out: &mut Output) -> Option<Turn> {
-        let offered = self.offered();
+        let offered = self.taken_there();
         let Self { phase, exchange, .. } = self;
         let transaction = phase.transaction_mut().filter(|mail| matches!(mail.standing, Standing::Here))?;
         let mail = transaction.command();

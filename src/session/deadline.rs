@@ -27,6 +27,10 @@ impl Session {
         if let Link::Opening { by, .. } = self.link {
             return Some(by);
         }
+        if self.asks() {
+            // As long as a link may take that another command waits for.
+            return Some(self.turn + waits.open);
+        }
         if let Some(asked) = self.exchange.asked() {
             let wait = if matches!(asked, Asked::Message) { waits.last } else { waits.reply };
             return Some(self.exchange.since() + wait);
@@ -37,7 +41,8 @@ impl Session {
     /// Until when an open link is kept for a client that is between mail transactions. A second is longer than any way
     /// there and back, and what a link costs the relay is a process.
     fn link_deadline(&self) -> Moment {
-        let idle = matches!(self.link, Link::Open { .. })
+        let idle = !self.proven.is_pinned()
+            && matches!(self.link, Link::Open { .. })
             && matches!(self.phase, Phase::Greeted | Phase::Introduced(_, Stage::Idle));
         if idle { self.turn + self.setting.station.waits.idle } else { Moment::NEVER }
     }
@@ -113,6 +118,9 @@ impl Session {
         if matches!(self.link, Link::Opening { .. }) {
             out.act(Action::CloseLink);
             return self.link_failed(now, LinkFailure::Silent, link::words(LinkFailure::Silent), out);
+        }
+        if self.asks() {
+            return self.unanswered(now, out);
         }
         if self.exchange.asked().is_some() {
             return self.relay_lost(now, out);

@@ -19,17 +19,20 @@
 //! | `client`, `act` | what follows from the client's octets, from a command that nothing refused |
 //! | `relay` | what follows from a reply |
 //! | `tls` | STARTTLS, ours and that of others |
+//! | `auth`, `dialogue` | AUTH, and the exchange that it opens |
 //! | `proven` | what is known of a client beyond its words |
 //! | `delivery` | what becomes of content |
 //! | `deadline` | the one timer |
 //! | `speak` | answers, refusals, the last word |
 
 mod act;
+mod auth;
 mod client;
 mod clock;
 mod content;
 mod deadline;
 mod delivery;
+mod dialogue;
 mod exchange;
 mod hello;
 mod judge;
@@ -139,6 +142,11 @@ struct Tally {
     errors: u32,
     refused_recipients: u32,
     trivial: u32,
+    /// AUTH commands, and those of them that failed.
+    auths: u32,
+    failures: u32,
+    /// Questions that were asked; each has its number.
+    questions: u32,
 }
 
 impl Session {
@@ -205,7 +213,7 @@ impl Session {
             Happening::LinkFailed(why) => self.link_failed(now, why, link::words(why), out),
             Happening::Secured(side, secured) => self.secured(now, side, secured, out),
             Happening::NotSecured(side, why) => self.not_secured(now, side, why, out),
-            Happening::Answered(_) => {}
+            Happening::Answered(answer) => self.heed(now, answer, out),
             Happening::Stressed => self.press(Pressure::Stressed),
             Happening::Relieved => self.press(Pressure::Calm),
             Happening::TarpitFull => {
@@ -235,6 +243,7 @@ impl Session {
             }
             (Side::Relay, _) if self.link.is_securing() => 0,
             (Side::Relay, _) => REPLY_CAP,
+            (Side::Client, _) if self.asks() => 0,
             (Side::Client, _) if matches!(self.link, Link::Opening { .. }) && !self.greets() => 0,
             (Side::Client, Phase::Introduced(_, Stage::Data(_, content) | Stage::Chunks(_, content)))
                 if content.in_chunk() || matches!(self.phase, Phase::Introduced(_, Stage::Data(..))) =>
@@ -254,7 +263,7 @@ impl Session {
 
     /// Whether the session waits for something other than the client: the relay, the link, the end of a tarpit.
     pub fn is_waiting(&self) -> bool {
-        let busy = !self.exchange.is_empty() || matches!(self.link, Link::Opening { .. });
+        let busy = !self.exchange.is_empty() || self.asks() || matches!(self.link, Link::Opening { .. });
         !self.is_over() && (busy || matches!(self.phase, Phase::Securing(_)))
     }
 

@@ -3,18 +3,17 @@
 use super::clock::Moment;
 use super::link::Leg;
 use super::proven::Proven;
+use crate::policy::auth::{AuthPolicy, Backend};
 use crate::policy::limits::MessageSize;
 use crate::policy::tls::StartTls;
 use crate::policy::{LATER_EXTENSIONS, Mode, Policy};
 use crate::smtp::extension::{Extension, Extensions, Giver};
+use crate::smtp::mechanism::{Mechanism, Mechanisms};
 use crate::smtp::reply::Heard;
 use crate::smtp::verb::Verb;
 
 /// Content octets when neither relay nor rule file names a size.
 const SIZE_UNSAID: u64 = 64 * 1024 * 1024;
-
-/// What a policy may offer and no session speaks yet.
-const UNSPOKEN: [Extension; 3] = [Extension::StartTls, Extension::Auth, Extension::RequireTls];
 
 /// A relay's EHLO reply, understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +26,8 @@ pub struct Offer {
     pub recipients: Option<u32>,
     /// LIMITS MAILMAX.
     pub transactions: Option<u32>,
+    /// AUTH, those that Gatepost knows.
+    pub mechanisms: Mechanisms,
     /// Arguments of keywords that are handed on as they are (DELIVERBY, MT-PRIORITY, ...).
     arguments: Vec<(Extension, Box<str>)>,
     /// When it was heard.
@@ -62,6 +63,8 @@ impl Offer {
         self.extensions = self.extensions.with(extension);
         match extension {
             Extension::Size => self.size = words.next().and_then(number).filter(|size| *size > 0),
+            // Old servers write an equals sign behind the keyword.
+            Extension::Auth => self.mechanisms = words.filter_map(Mechanism::from_wire).collect(),
             Extension::Limits => line.split(|octet| *octet == b' ').for_each(|word| self.read_limit(word)),
             _ => {
                 let rest = line.get(extension.facts().keyword.len()..).unwrap_or_default();
@@ -105,6 +108,8 @@ pub(crate) struct Announced {
     pub(crate) recipients: u32,
     /// Mail transactions in a session, likewise.
     pub(crate) transactions: u32,
+    /// By which it may authenticate.
+    pub(crate) mechanisms: Mechanisms,
 }
 
 impl Announced {
@@ -122,12 +127,13 @@ impl Announced {
             size: own.min(relay.size.unwrap_or(u64::MAX)),
             recipients: limits.recipients.min(relay.recipients.unwrap_or(u32::MAX)),
             transactions: limits.transactions.min(relay.transactions.unwrap_or(u32::MAX)),
+            mechanisms: mechanisms(policy, relay, client),
         }
     }
 
     /// The same limits without any extension: after HELO.
     pub(crate) fn bare(self) -> Self {
-        Self { extensions: Extensions::NONE, ..self }
+        Self { extensions: Extensions::NONE, mechanisms: Mechanisms::NONE, ..self }
     }
 
     fn extensions(policy: &Policy, relay: &Offer, client: &Proven) -> Extensions {
@@ -140,7 +146,7 @@ impl Announced {
         let given: Extensions = Extension::ALL
             .iter()
             .copied()
-            .filter(|extension| !LATER_EXTENSIONS.contains(extension) && !UNSPOKEN.contains(extension))
+            .filter(|extension| !LATER_EXTENSIONS.contains(extension))
             .filter(|extension| match extension.facts().giver {
                 Giver::Relay => relay.extensions.contains(*extension) && permitted(*extension),
                 Giver::Gate | Giver::Both => policy.offer().contains(*extension),
@@ -163,6 +169,10 @@ impl Announced {
             match extension {
                 Extension::Size if self.size == u64::MAX => keyword.to_owned(),
                 Extension::Size => format!("{keyword} {}", self.size),
+                Extension::Auth => {
+                    let names = self.mechanisms.iter().map(|mechanism| mechanism.facts().name);
+                    names.fold(keyword.to_owned(), |line, name| line + " " + name)
+                }
                 Extension::Limits => {
                     format!("{keyword} MAILMAX={} RCPTMAX={}", self.transactions, self.recipients)
                 }
@@ -193,6 +203,7 @@ fn suits(extension: Extension, policy: &Policy, relay: &Offer, client: &Proven) 
                 && gives_starttls(policy)
                 && (!passes || relay.extensions.contains(extension))
         }
+        Extension::Auth => gives_auth(policy) && !mechanisms(policy, relay, client).is_empty(),
         // RFC 8689 2: only in TLS.
         Extension::RequireTls => client.tls.is_some(),
         _ => true,
@@ -203,5 +214,29 @@ fn suits(extension: Extension, policy: &Policy, relay: &Offer, client: &Proven) 
 pub(super) fn gives_starttls(policy: &Policy) -> bool {
     policy.tls().starttls != StartTls::Withhold
         && policy.offer().contains(Extension::StartTls)
-        && policy.verb(Verb::StartTls).is_some()
+        && passes(policy, Verb::StartTls)
+}
+
+/// Whether AUTH is.
+pub(super) fn gives_auth(policy: &Policy) -> bool {
+    policy.auth().policy != AuthPolicy::Refuse
+        && policy.offer().contains(Extension::Auth)
+        && passes(policy, Verb::Auth)
+}
+
+/// Whether a verb is permitted, and not answered by the file alone.
+fn passes(policy: &Policy, verb: Verb) -> bool {
+    policy.verb(verb).is_some_and(|rule| rule.reply.is_none())
+}
+
+/// The mechanisms that the backend has and the policy permits now.
+fn mechanisms(policy: &Policy, relay: &Offer, client: &Proven) -> Mechanisms {
+    let auth = policy.auth();
+    let has = |mechanism: &Mechanism| match auth.backend {
+        Backend::Relay => relay.mechanisms.contains(*mechanism),
+        Backend::File(_) => matches!(mechanism, Mechanism::Plain | Mechanism::Login),
+    };
+    let secured = client.tls.is_some();
+    let given = auth.mechanisms.iter().copied().filter(has);
+    given.filter(|mechanism| auth.permits(*mechanism, secured)).collect()
 }

@@ -172,7 +172,7 @@ impl Session {
 
     /// Lets others have the link, if it is not needed now.
     pub(super) fn give_up_link(&mut self, now: Moment, out: &mut Output) {
-        if matches!(self.link, Link::Open { .. }) && self.is_between() {
+        if matches!(self.link, Link::Open { .. }) && self.is_between() && !self.proven.is_pinned() {
             self.release_link(now, out);
         }
     }

@@ -53,6 +53,11 @@ impl Secret {
         Self(octets.into())
     }
 
+    /// Room to write to.
+    pub(super) fn expose_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
     /// The password itself.
     pub fn expose(&self) -> &[u8] {
         &self.0

@@ -8,6 +8,7 @@ use super::phase::{Phase, Stage};
 use super::transaction::Standing;
 use super::{Offer, Output, Session, replies};
 use crate::event::{Ending, Event, LinkChange, LinkFailure, Origin, Outcome};
+use crate::smtp::base64::is_base64;
 use crate::smtp::reply::{self, Class, Code, Heard, Read};
 use crate::smtp::verb::Verb;
 use std::sync::Arc;
@@ -63,7 +64,7 @@ impl Session {
         let goes = heard.code.get() == GOING_AWAY;
         match asked {
             // The client has asked nothing that these words answer: it hears ours.
-            Asked::LateMail | Asked::Chunk if goes => {
+            Asked::LateMail | Asked::Chunk | Asked::AuthCancelled(_) if goes => {
                 self.drop_link(out);
                 return self.disconnect(now, &replies::RELAY_LOST, Ending::RelayLost, out);
             }
@@ -82,6 +83,8 @@ impl Session {
                 }
             }
             Asked::Message => self.message_answered(heard, out),
+            Asked::Auth => self.auth_answered(heard, out),
+            Asked::AuthCancelled(fault) => self.broken_off(now, fault, out),
             // A relay that cannot forget is not to be reused; one that goes away forgets.
             Asked::Reset if heard.code.class() != Class::Positive => return self.drop_link(out),
             Asked::Reset => {}
@@ -103,7 +106,10 @@ impl Session {
     fn possible(&self, heard: &Heard<'_>) -> bool {
         match (self.exchange.asked(), heard.code.class()) {
             (Some(Asked::Command(Verb::Data)), Class::Intermediate) => heard.code.get() == GO_AHEAD,
-            (Some(Asked::Command(Verb::Data)), Class::Positive) | (_, Class::Intermediate) => false,
+            (Some(Asked::Auth), Class::Intermediate) => is_challenge(heard),
+            (Some(Asked::Auth), Class::Positive) => heard.code == Code::AUTHENTICATED,
+            (Some(Asked::Command(Verb::Data) | Asked::AuthCancelled(_)), Class::Positive)
+            | (_, Class::Intermediate) => false,
             (Some(Asked::Command(Verb::StartTls)), Class::Positive) => heard.code == Code::READY,
             _ => true,
         }
@@ -253,10 +259,28 @@ impl Session {
                 self.answer(&words, out);
                 self.turn = now;
             }
+            Some(Asked::Auth) => {
+                self.exchange.answered(now);
+                self.auth_lost(out);
+                self.turn = now;
+            }
+            Some(Asked::AuthCancelled(fault)) => {
+                let fault = *fault;
+                self.exchange.answered(now);
+                self.broken_off(now, fault, out);
+                self.turn = now;
+            }
             Some(_) => self.disconnect(now, &replies::RELAY_LOST, Ending::RelayLost, out),
             None if there => self.disconnect(now, &replies::RELAY_LOST, Ending::RelayLost, out),
             // Between transactions nothing is lost: the next command that needs it opens another.
             None => {}
         }
     }
+}
+
+/// A challenge is one line of base64 (RFC 4954 4).
+fn is_challenge(heard: &Heard<'_>) -> bool {
+    let mut lines = heard.lines();
+    let sound = lines.next().is_some_and(|text| is_base64(text.trim_ascii_end()));
+    heard.code == Code::CHALLENGE && sound && lines.next().is_none()
 }

@@ -13,8 +13,12 @@ use crate::policy::condition::Point;
 use crate::policy::limits::Limit;
 use crate::policy::verdict::{Action, Check, Refusal};
 use crate::smtp::extension::Extension;
+use crate::smtp::mechanism::Mechanism;
 use crate::smtp::reply::{Class, Code, Reply};
 use crate::smtp::verb::Verb;
+
+/// What begins a line that holds a secret.
+const AUTH: &[u8] = b"AUTH";
 
 impl Session {
     /// Lets the client in, or not.
@@ -208,8 +212,33 @@ impl Session {
             verb,
             code: refusal.reply.code,
             tarpit: refusal.tarpit,
-            detail: Excerpt::of(detail),
+            detail: self.shown(verb, detail),
         })));
+    }
+
+    /// What may be shown of what a client said: of AUTH the mechanism alone; and once there was one, nothing that could be
+    /// an answer to a challenge that never came.
+    fn shown(&self, verb: Option<Verb>, said: &[u8]) -> Excerpt {
+        if self.tally.auths > 0 && matches!(verb, None | Some(Verb::Unknown)) {
+            return Excerpt::default();
+        }
+        let behind = memchr::memchr2_iter(b'\r', b'\n', said).map(|end| end.saturating_add(1));
+        let auth = std::iter::once(0).chain(behind).find_map(|at| {
+            let line = said.get(at..).unwrap_or_default().trim_ascii_start();
+            let (word, rest) = line.split_at_checked(AUTH.len())?;
+            word.eq_ignore_ascii_case(AUTH).then_some((at, rest))
+        });
+        let Some((at, rest)) = auth else { return Excerpt::of(said) };
+        let name = rest.split(u8::is_ascii_whitespace).find(|word| !word.is_empty()).unwrap_or_default();
+        let mechanism = Mechanism::from_wire(name).map_or("", |mechanism| mechanism.facts().name);
+        let before = said.get(..at).unwrap_or_default();
+        Excerpt::of([before, AUTH, b" ", mechanism.as_bytes()].concat().trim_ascii_end())
+    }
+
+    /// Challenges a client that wants to authenticate.
+    pub(super) fn challenge(&mut self, write: impl FnOnce(&mut Vec<u8>), out: &mut Output) {
+        self.exchange.reply(None, write, out);
+        out.tell(Event::Reply { code: Code::CHALLENGE, origin: Origin::Gate });
     }
 
     /// Says what has come to its turn.
@@ -286,6 +315,7 @@ impl Session {
             recipients: tally.recipients,
             octets: tally.octets,
             tls: self.proven.tls.as_ref().map(|secured| secured.version),
+            account: self.proven.shown(),
             inspected,
         })));
     }

@@ -81,7 +81,7 @@ impl Session {
             (Side::Client, Phase::Securing(_)) => {
                 self.phase = Phase::Greeted;
                 (self.turn, self.line) = (now, None);
-                self.forget_hello_of_link();
+                self.forget_client_at_relay(now, out);
                 self.begin_anew(secured, out);
             }
             (Side::Client, _) => {}
@@ -90,11 +90,15 @@ impl Session {
 
     fn begin_anew(&mut self, secured: Box<Secured>, out: &mut Output) {
         out.tell(Event::Tls(Side::Client, TlsChange::Started(secured.clone())));
-        self.proven = Proven { tls: Some(secured) };
+        self.proven = Proven { tls: Some(secured), account: None };
     }
 
-    /// What the relay was told of the client was told in clear: it hears hello anew.
-    fn forget_hello_of_link(&mut self) {
+    /// What the relay was told of the client was told in clear: it hears hello anew, on another link if it thinks to know
+    /// who it is.
+    fn forget_client_at_relay(&mut self, now: Moment, out: &mut Output) {
+        if self.proven.is_pinned() {
+            return self.release_link(now, out);
+        }
         if let Link::Open { hello, .. } = &mut self.link {
             *hello = Box::default();
         }

@@ -4,9 +4,11 @@
 //! only fail behind it, and is withheld. SCRAM itself passes: it is bound to TLS only under its names with `-PLUS`.
 
 mod account;
+mod set;
 
 use super::table::table;
 pub use account::{LONGEST_ACCOUNT, Plain, plain};
+pub use set::Mechanisms;
 use std::borrow::Cow;
 
 /// Where the account stands in what a client answers.

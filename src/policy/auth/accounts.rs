@@ -85,7 +85,7 @@ impl fmt::Debug for Accounts {
 }
 
 fn folded(name: &str) -> Box<str> {
-    name.to_lowercase().into_boxed_str()
+    name.to_ascii_lowercase().into_boxed_str()
 }
 
 fn without_comment(line: &str) -> &str {
