@@ -7,6 +7,7 @@ use super::{Exit, files};
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, Version};
 use clap::Args;
+use gatepost::smtp::mechanism::LONGEST_ACCOUNT;
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::termios::{LocalModes, OptionalActions, isatty, tcgetattr, tcsetattr};
 use std::fs::{self, OpenOptions};
@@ -16,7 +17,6 @@ use std::path::{Path, PathBuf};
 
 /// What a password may have.
 const LONGEST: usize = 1024;
-const USER_LONGEST: usize = 255;
 
 /// 19 MiB, twice, one lane: what OWASP recommends, and what the gate compares unknown accounts with.
 const MEMORY: u32 = 19 * 1024;
@@ -50,8 +50,8 @@ pub(super) fn set(flags: &Flags, out: &mut dyn Write) -> io::Result<Exit> {
 
 fn change(flags: &Flags) -> Result<String, String> {
     let user = flags.user.as_str();
-    let plain = |c: char| !c.is_control() && !c.is_whitespace() && c != ':';
-    if user.is_empty() || user.len() > USER_LONGEST || !user.chars().all(plain) || user.starts_with('#') {
+    let plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, ':' | '#');
+    if user.is_empty() || user.len() > LONGEST_ACCOUNT || !user.chars().all(plain) {
         return Err(format!("`{}` is no name for an account", user.escape_debug()));
     }
     let path = flags.file.to_str().ok_or("the name of the file is not UTF-8")?;
@@ -72,9 +72,13 @@ fn change(flags: &Flags) -> Result<String, String> {
 
 /// The text with this hash for this account, or without it; and whether it was there.
 fn edited(before: &str, user: &str, hash: Option<&str>) -> (String, bool) {
-    let of_user = |line: &str| line.split_once(':').is_some_and(|(name, _)| name == user);
+    // As the gate reads it: without case, and what stands behind `#` is a comment.
+    let of_user = |line: &str| {
+        let written = line.split('#').next().and_then(|line| line.split_once(':'));
+        written.is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case(user))
+    };
     let mut known = false;
-    let mut after = String::with_capacity(before.len().saturating_add(USER_LONGEST));
+    let mut after = String::with_capacity(before.len().saturating_add(LONGEST_ACCOUNT));
     let line = hash.map(|hash| format!("{user}:{hash}\n"));
     for old in before.lines() {
         if !of_user(old) {
@@ -205,6 +209,7 @@ mod tests {
         assert_eq!(edited(before, "bob", Some("z")), ("# staff\nann:x\nbob:z\n".to_owned(), true));
         assert_eq!(edited(before, "eve", Some("z")), ("# staff\nann:x\nbob:y\neve:z\n".to_owned(), false));
         assert_eq!(edited(before, "ann", None), ("# staff\nbob:y\n".to_owned(), true));
+        assert_eq!(edited("Ann : x  # since May\n", "ann", Some("z")), ("ann:z\n".to_owned(), true));
         assert_eq!(edited("", "ann", Some("z")), ("ann:z\n".to_owned(), false));
     }
 

@@ -15,8 +15,7 @@ const WAITING: usize = 256;
 /// How much they give way to those who serve mail.
 const NICE: i32 = 10;
 
-/// What an account that does not exist is compared with, so that it takes as long as one that does. Nobody has this
-/// password: the hash is of no password at all.
+/// What a password is compared with where there is no account at all. The hash is of no password.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$Z2F0ZXBvc3Qtbm9ib2R5$q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s";
 
@@ -76,14 +75,25 @@ fn work(cases: &Mutex<Receiver<Case>>) {
         if answer.is_closed() {
             continue;
         }
-        let _ = answer.send(judge(accounts.hash(&user), &password));
+        let _ = answer.send(judge(&accounts, &user, &password));
     }
 }
 
-fn judge(hash: Option<&str>, password: &Secret) -> Answered {
-    let Ok(parsed) = PasswordHash::new(hash.unwrap_or(NOBODY)) else { return Answered::Unknown };
-    let fits = Argon2::default().verify_password(password.expose(), &parsed).is_ok();
-    if fits && hash.is_some() { Answered::Yes } else { Answered::No }
+/// An account that does not exist takes as long as one that does.
+fn judge(accounts: &Accounts, user: &str, password: &Secret) -> Answered {
+    let hash = accounts.hash(user);
+    let compared = hash.or_else(|| accounts.any_hash()).unwrap_or(NOBODY);
+    let fits = fits(compared, password);
+    match hash {
+        Some(_) => fits.map_or(Answered::Unknown, |fits| if fits { Answered::Yes } else { Answered::No }),
+        None => Answered::No,
+    }
+}
+
+/// None: it is no hash.
+fn fits(hash: &str, password: &Secret) -> Option<bool> {
+    let parsed = PasswordHash::new(hash).ok()?;
+    Some(Argon2::default().verify_password(password.expose(), &parsed).is_ok())
 }
 
 #[cfg(test)]
@@ -91,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_fits_its_hash_and_nobody_has_none() {
+    fn a_password_fits_its_hash_and_no_other() {
         // Of `secret`, with little memory: this is not about time.
         let hash = "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$";
         let made = Argon2::new(
@@ -102,10 +112,10 @@ mod tests {
         let mut out = [0_u8; 32];
         made.hash_password_into(b"secret", b"saltsalt", &mut out).unwrap();
         let hash = format!("{hash}{}", argon2::password_hash::phc::Output::new(&out).unwrap());
-        assert_eq!(judge(Some(&hash), &Secret::new(b"secret")), Answered::Yes);
-        assert_eq!(judge(Some(&hash), &Secret::new(b"Secret")), Answered::No);
-        assert_eq!(judge(None, &Secret::new(b"secret")), Answered::No);
-        assert_eq!(judge(Some("nonsense"), &Secret::new(b"secret")), Answered::Unknown);
+        assert_eq!(fits(&hash, &Secret::new(b"secret")), Some(true));
+        assert_eq!(fits(&hash, &Secret::new(b"Secret")), Some(false));
+        assert_eq!(fits("nonsense", &Secret::new(b"secret")), None);
+        assert_eq!(judge(&Accounts::default(), "nobody", &Secret::new(b"secret")), Answered::No);
         assert!(PasswordHash::new(NOBODY).is_ok());
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 mod attack;
+mod auth;
 mod bounds;
 mod faults;
 mod mail;
