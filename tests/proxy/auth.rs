@@ -14,7 +14,7 @@ extends = 'base'
 [verbs]
 STARTTLS = {}
 AUTH = {}
-MAIL = { parameters = ['SIZE', 'BODY', 'AUTH'] }
+MAIL = { parameters = ['SIZE', 'BODY', 'SMTPUTF8', 'RET', 'ENVID', 'AUTH'] }
 [extensions]
 offer_add = ['STARTTLS', 'AUTH']
 [relay]
