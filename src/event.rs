@@ -3,7 +3,9 @@
 //! An event carries no message content and no credential; labels come from its closed enums only. Octets from the
 //! wire stand in [`Excerpt`]s, bounded and printable, and never reach a label.
 
+use crate::policy::tls::TlsVersion;
 use crate::policy::verdict::{Action, Check};
+use crate::smtp::mechanism::Mechanism;
 use crate::smtp::reply::Code;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::Violation;
@@ -46,6 +48,10 @@ pub enum Event {
     Message(Transfer),
     /// The link to the relay changed.
     Link(LinkChange),
+    /// TLS on a side.
+    Tls(Side, TlsChange),
+    /// A client tried to authenticate.
+    Auth(Box<Attempt>),
     /// The session is over; the last event.
     Ended(Box<Summary>),
 }
@@ -156,8 +162,122 @@ pub enum LinkChange {
     Failed(LinkFailure),
     /// The relay closed it, or said 421 unasked.
     Lost,
-    /// The relay has it back, because the client left it idle.
+    /// The relay has it back, because the client left it idle or begins anew.
     Released,
+}
+
+/// What became of TLS on a side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsChange {
+    /// It holds from here on.
+    Started(Box<Secured>),
+    /// The handshake came to nothing.
+    Failed(TlsFailure),
+    /// What follows passes uninspected.
+    Passed,
+}
+
+/// TLS that was established.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secured {
+    /// The version.
+    pub version: TlsVersion,
+    /// The cipher suite by its IANA name.
+    pub cipher: &'static str,
+    /// The server name that the client asked for (SNI), or that the gate asked the relay for.
+    pub name: Option<Box<str>>,
+    /// The name in the certificate that the peer showed and that was verified; none: it showed none, or was not verified.
+    pub peer: Option<Box<str>>,
+    /// Whether an earlier session was resumed.
+    pub resumed: bool,
+}
+
+/// Why a handshake came to nothing: a closed set, for labels. What exactly was offered is the log's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsFailure {
+    /// It was not finished in time.
+    TimedOut,
+    /// The peer closed, or broke off.
+    Closed,
+    /// No version that both speak.
+    Version,
+    /// No cipher suite, or signature scheme, that both have.
+    Cipher,
+    /// The peer's certificate was missing or not accepted.
+    Certificate,
+    /// The peer refused ours, or complained otherwise.
+    Alert,
+    /// What came was no TLS.
+    Garbled,
+    /// A certificate of our own could not be used.
+    Own,
+}
+
+impl TlsFailure {
+    /// All of them, in the order of the metrics page.
+    pub const ALL: [Self; 8] = [
+        Self::TimedOut,
+        Self::Closed,
+        Self::Version,
+        Self::Cipher,
+        Self::Certificate,
+        Self::Alert,
+        Self::Garbled,
+        Self::Own,
+    ];
+
+    /// The label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TimedOut => "timed_out",
+            Self::Closed => "closed",
+            Self::Version => "no_common_version",
+            Self::Cipher => "no_common_cipher",
+            Self::Certificate => "certificate",
+            Self::Alert => "alert",
+            Self::Garbled => "garbled",
+            Self::Own => "own_certificate",
+        }
+    }
+}
+
+/// An attempt to authenticate. It holds no credential: the name of the account alone, and that only where it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// How; none: a mechanism that no row names.
+    pub mechanism: Option<Mechanism>,
+    /// The account, if the mechanism shows it and the attempt succeeded.
+    pub account: Option<Excerpt>,
+    /// What came of it.
+    pub outcome: AuthOutcome,
+}
+
+/// What came of an attempt to authenticate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AuthOutcome {
+    /// 235.
+    Succeeded,
+    /// 535 and the like.
+    Failed,
+    /// The client broke it off, or what it said was malformed.
+    Broken,
+    /// The backend could not answer.
+    Deferred,
+}
+
+impl AuthOutcome {
+    /// All of them, in the order of the metrics page.
+    pub const ALL: [Self; 4] = [Self::Succeeded, Self::Failed, Self::Broken, Self::Deferred];
+
+    /// The label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Broken => "broken",
+            Self::Deferred => "deferred",
+        }
+    }
 }
 
 /// Why a link could not be opened.
@@ -175,12 +295,24 @@ pub enum LinkFailure {
     Refused,
     /// The relay's reply was no reply.
     Garbled,
+    /// TLS is required, and the relay does not offer it, or refused.
+    TlsAbsent,
+    /// TLS is required, and the handshake came to nothing.
+    TlsFailed,
 }
 
 impl LinkFailure {
     /// All of them, in the order of the metrics page.
-    pub const ALL: [Self; 6] =
-        [Self::NoConnection, Self::Silent, Self::NoTurn, Self::NotNow, Self::Refused, Self::Garbled];
+    pub const ALL: [Self; 8] = [
+        Self::NoConnection,
+        Self::Silent,
+        Self::NoTurn,
+        Self::NotNow,
+        Self::Refused,
+        Self::Garbled,
+        Self::TlsAbsent,
+        Self::TlsFailed,
+    ];
 
     /// The label.
     pub const fn name(self) -> &'static str {
@@ -191,6 +323,8 @@ impl LinkFailure {
             Self::NotNow => "not_now",
             Self::Refused => "refused",
             Self::Garbled => "garbled",
+            Self::TlsAbsent => "tls_absent",
+            Self::TlsFailed => "tls_failed",
         }
     }
 }
@@ -218,11 +352,15 @@ pub enum Ending {
     NotAdmitted(NoService),
     /// `buffer_memory` was used up.
     Memory,
+    /// The handshake of TLS came to nothing.
+    TlsFailed,
+    /// It went on uninspected, until a side ended.
+    Passed,
 }
 
 impl Ending {
     /// All of them, in the order of the metrics page.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Quit,
         Self::ClientClosed,
         Self::RelayLost,
@@ -232,6 +370,8 @@ impl Ending {
         Self::Drained,
         Self::TimeUp,
         Self::Memory,
+        Self::TlsFailed,
+        Self::Passed,
         Self::NotAdmitted(NoService::Draining),
         Self::NotAdmitted(NoService::Sessions),
         Self::NotAdmitted(NoService::SessionsOfPeer),
@@ -252,6 +392,8 @@ impl Ending {
             Self::Drained => "drained",
             Self::TimeUp => "time_up",
             Self::Memory => "memory",
+            Self::TlsFailed => "tls_failed",
+            Self::Passed => "passed",
             Self::NotAdmitted(why) => why.name(),
         }
     }
@@ -307,6 +449,12 @@ pub struct Summary {
     pub recipients: u32,
     /// Octets read from the client.
     pub octets: u64,
+    /// The version of TLS that the client spoke at the end; none: plain text.
+    pub tls: Option<TlsVersion>,
+    /// The account as which it had authenticated at the end; none: it had not, or the mechanism does not show it.
+    pub account: Option<Excerpt>,
+    /// Whether all of it was read. False: TLS passed between client and relay (`starttls = "passthrough"`).
+    pub inspected: bool,
 }
 
 /// Octets from the wire, made harmless: at most 256 of them, printable, quotes and backslashes escaped.

@@ -107,7 +107,8 @@ impl<'o> Report<'o> {
         let (findings, mut rules) = (Findings::new(), Vec::new());
         let mut note = |path: &str| {
             rules.push(path.to_owned());
-            None
+            // What is found in it is told below.
+            compile::compile(path, &mut files::read).policy.map(Arc::new)
         };
         deployment::read(path, &mut note, &findings);
         self.tell(findings.into_sorted())?;

@@ -1,13 +1,17 @@
 //! The deployment file, `gatepost.toml`: where Gatepost listens, and in front of what.
 
+mod from;
+mod relay;
+mod security;
+
 use super::files;
 use gatepost::policy::Policy;
-use gatepost::policy::document::{Document, Section, Word, not_yet, unknown_word};
+use gatepost::policy::document::{Document, Section, not_yet, unknown_word};
 use gatepost::policy::network::NetworkSet;
 use gatepost::policy::quantity::Octets;
 use gatepost::policy::source::{Diagnostic, Findings, Located, Source};
-use gatepost::proxy::config::{Address, Admin, Balance, Deployment, Listener, Relay, Reserve};
-use gatepost::session::{Connect, WhenDown};
+use gatepost::proxy::config::{Address, Admin, Deployment, Listener, Relay, Reserve};
+use security::Named;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +25,23 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
     let source = Source::new(path, findings.check(files::read(path).map_err(unread))?);
     let document = Document::open(&source, findings)?;
     let top = document.section(findings);
-    for later in ["state", "log", "store", "resolver", "explain", "certificate"] {
+    for later in ["state", "log", "store", "resolver", "explain"] {
         top.not_yet(later);
     }
     let name = top.require::<String>("name").and_then(|name| host_name(name, findings));
     let buffer_memory = top.take::<Octets>("buffer_memory").map(|octets| octets.value.0);
     let admin = top.section("admin").and_then(|section| admin(&section));
     let drain = top.section("drain").and_then(|section| section.take::<Duration>("within"));
+    let certificates: Vec<_> = top
+        .sections("certificate")
+        .into_iter()
+        .filter_map(|(name, section)| security::certificate(&source, name.value, &section))
+        .collect();
+    let named = Named::new(&source, &certificates);
     let relays = top.sections("relay").into_iter();
-    let mut relays: Vec<_> = relays.filter_map(|(name, section)| relay(&name.value, &section)).collect();
-    let mut house = House { source: &source, relays: &mut relays, compile, names: Vec::new() };
+    let mut relays: Vec<_> =
+        relays.filter_map(|(name, section)| relay::read(&name.value, &section, &named)).collect();
+    let mut house = House { named, relays: &mut relays, compile, names: Vec::new(), listen: Vec::new() };
     let listeners: Vec<_> =
         top.list("listener").iter().filter_map(|section| house.listener(section)).collect();
     drop(top);
@@ -40,8 +51,22 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
         admin,
         listeners,
         relays,
+        certificates,
         drain: drain.map_or(Deployment::DRAIN, |within| within.value),
     })
+}
+
+/// The file of a `[certificate.NAME]`; nothing else in the deployment file is looked at. None: there is no such one.
+pub(super) fn chain(path: &str, name: &str, findings: &Findings) -> Result<Option<String>, String> {
+    let source = Source::new(path, files::read(path)?);
+    let document = Document::open(&source, findings).ok_or("it is no TOML")?;
+    // Findings about the rest are nobody's question here.
+    let aside = Findings::new();
+    let top = document.section(&aside);
+    let of_name = top.sections("certificate").into_iter().find(|(found, _)| found.value == name);
+    Ok(of_name
+        .and_then(|(_, section)| section.take::<String>("chain"))
+        .map(|chain| source.beside(&chain.value)))
 }
 
 /// A name that can stand in a greeting: the parts that no domain and no address literal has are refused.
@@ -65,26 +90,28 @@ fn admin(section: &Section<'_>) -> Option<Admin> {
 
 /// What the entries of `[[listener]]` have in common while they are read.
 struct House<'h> {
-    source: &'h Source,
+    named: Named<'h>,
     relays: &'h mut Vec<Relay>,
     compile: &'h mut Compile<'h>,
     names: Vec<String>,
+    /// Where listeners for everybody listen.
+    listen: Vec<SocketAddr>,
 }
 
 impl House<'_> {
     fn listener(&mut self, section: &Section<'_>) -> Option<Listener> {
-        for later in ["from", "trusted", "tls", "certificates"] {
-            section.not_yet(later);
-        }
+        section.not_yet("trusted");
         only(section, "accept", "direct", &["proxy-protocol", "tproxy", "redirect"]);
         let name = section.require::<String>("name");
-        let listen = section.require::<Vec<SocketAddr>>("listen");
+        let from = section.node("from").map(|node| from::networks(node, &self.named, section.findings()));
+        let listen = self.listen(section, from.is_some());
         let rules = section.require::<String>("rules");
         let relay = section.require::<String>("relay").and_then(|name| self.relay(name, section.findings()));
         let sessions = some(section, "sessions", Listener::SESSIONS);
         let of_client = some(section, "sessions_per_client", Listener::SESSIONS_PER_CLIENT);
         let tarpit = section.take::<usize>("tarpit_sessions").map(|most| most.value);
-        let policy = rules.and_then(|rules| (self.compile)(&self.source.beside(&rules.value)));
+        let policy = rules.and_then(|rules| (self.compile)(&self.named.source.beside(&rules.value)));
+        let security = security::of_listener(section, &self.named, policy.as_deref());
         let reserve = section.section("reserve");
         let reserve = match (reserve, policy.as_deref()) {
             (Some(written), Some(policy)) => self::reserve(&written, policy, sessions),
@@ -103,14 +130,48 @@ impl House<'_> {
         self.names.push(name.value.clone());
         Some(Listener {
             name: name.value,
-            listen: listen?.value,
+            listen: listen?,
             policy: policy?,
             relay: relay?,
             sessions,
             sessions_per_client: of_client,
             tarpit_sessions: tarpit.unwrap_or(Listener::tarpit_sessions(sessions)),
             reserve,
+            arrival: security.arrival,
+            certificates: security.certificates,
+            client_ca: security.client_ca,
+            from: match from {
+                Some(networks) => Some(networks?),
+                None => None,
+            },
         })
+    }
+
+    /// The addresses. One that is for some networks alone may leave them out: then it stands
+    /// wherever those above it do.
+    fn listen(&mut self, section: &Section<'_>, narrow: bool) -> Option<Vec<SocketAddr>> {
+        if narrow && section.node("listen").is_none() && !self.listen.is_empty() {
+            return Some(self.listen.clone());
+        }
+        let listen = section.require::<Vec<Located<SocketAddr>>>("listen")?;
+        for address in &listen.value {
+            // A free port is another one each time.
+            let taken = address.value.port() != 0 && self.listen.contains(&address.value);
+            if taken && !narrow {
+                let message = format!("another listener has {} already", address.value);
+                let help = "`from` says which clients are whose, where two have one address";
+                section.findings().add(address.place.error(message).with_help(help));
+            } else if !taken && narrow {
+                let message = format!("nobody but these networks would be heard on {}", address.value);
+                let help = "a listener above it with this address, and without `from`, is for everybody else";
+                section.findings().add(address.place.error(message).with_help(help));
+            }
+        }
+        let addresses: Vec<_> = listen.value.iter().map(|address| address.value).collect();
+        if !narrow {
+            self.listen.extend(&addresses);
+        }
+        Some(addresses)
     }
 
     /// The name of a `[relay.NAME]`, or an address for which nothing else is said.
@@ -156,49 +217,6 @@ fn reserve(section: &Section<'_>, policy: &Policy, of: usize) -> Option<Reserve>
     Some(Reserve { partners: partners?.clone(), sessions: sessions?.value })
 }
 
-fn relay(name: &str, section: &Section<'_>) -> Option<Relay> {
-    only(section, "identity", "none", &["xclient", "proxy-v1", "proxy-v2", "transparent"]);
-    only(section, "tls", "none", &["opportunistic", "required"]);
-    let addresses = section.require::<Vec<Located<String>>>("address").and_then(|written| {
-        let read = |text: &Located<String>| {
-            let wrong = || {
-                let finding = text.place.error(format!("`{}` is no address", text.value.escape_debug()));
-                finding.with_help(
-                    "a host and a port like \"10.0.0.5:25\", \"[::1]:25\" or \"mail.corp.test:25\"",
-                )
-            };
-            section.findings().check(Address::read(&text.value).ok_or_else(wrong))
-        };
-        let read: Vec<_> = written.value.iter().filter_map(read).collect();
-        if written.value.is_empty() {
-            section.findings().add(written.place.error("a relay without an address takes no mail"));
-        }
-        (!read.is_empty()).then_some(read)
-    });
-    let time = |key| section.take::<Duration>(key).map(|read| read.value);
-    let (connect_wait, open) = (time("connect_wait"), time("open_within"));
-    let (reply, last, idle) = (time("reply_wait"), time("final_wait"), time("link_idle"));
-    let balance = section.take::<Order>("balance");
-    let connect = section.take::<When>("connect");
-    let when_down = section.take::<Down>("when_down");
-    let links = some(section, "links", Relay::LINKS);
-    let usual = Relay::new(name, addresses?);
-    let mut waits = usual.waits;
-    waits.open = open.unwrap_or(waits.open);
-    waits.reply = reply.unwrap_or(waits.reply);
-    waits.last = last.unwrap_or(waits.last);
-    waits.idle = idle.unwrap_or(waits.idle);
-    Some(Relay {
-        balance: balance.map_or(usual.balance, |order| order.value.0),
-        connect: connect.map_or(usual.connect, |when| when.value.0),
-        links,
-        connect_wait: connect_wait.unwrap_or(usual.connect_wait),
-        waits,
-        when_down: when_down.map_or(usual.when_down, |down| down.value.0),
-        ..usual
-    })
-}
-
 /// A key of which this version knows one value, and the language more.
 fn only(section: &Section<'_>, key: &str, works: &str, later: &[&str]) {
     let Some(word) = section.take::<String>(key).filter(|word| word.value != works) else { return };
@@ -207,37 +225,6 @@ fn only(section: &Section<'_>, key: &str, works: &str, later: &[&str]) {
     } else {
         unknown_word(&word.place, key, &word.value, later.iter().copied().chain([works]))
     });
-}
-
-/// `connect`
-#[derive(Clone, Copy)]
-struct When(Connect);
-
-impl Word for When {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("accept", Self(Connect::Accept)),
-        ("hello", Self(Connect::Hello)),
-        ("transaction", Self(Connect::Transaction)),
-        ("recipient", Self(Connect::Recipient)),
-    ];
-}
-
-/// `balance`
-#[derive(Clone, Copy)]
-struct Order(Balance);
-
-impl Word for Order {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("first", Self(Balance::First)), ("spread", Self(Balance::Spread))];
-}
-
-/// `when_down`
-#[derive(Clone, Copy)]
-struct Down(WhenDown);
-
-impl Word for Down {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("refuse", Self(WhenDown::Refuse)), ("greet", Self(WhenDown::Greet))];
 }
 
 #[cfg(test)]
@@ -336,7 +323,7 @@ mod tests {
     fn all_that_is_wrong_is_told_at_once() {
         let (read, findings) = read_text(
             "name = 'm x'\nstat = 1\n[[listener]]\nname = 'a'\nlisten = '127.0.0.1:0'\nrules = 'x.toml'\n\
-             relay = 'postfx'\ntls = 'starttls'\n[relay.postfix]\naddress = 'a b:2'\nidentity = 'xclient'\n",
+             relay = 'postfx'\ntls = 'startls'\n[relay.postfix]\naddress = 'a b:2'\nidentity = 'xclient'\n",
         );
         assert!(read.is_none());
         assert_eq!(
@@ -345,7 +332,7 @@ mod tests {
                 "`m x` is no host name",
                 "unknown key `stat`",
                 "unknown relay `postfx`",
-                "`tls` is known but does not work yet in this version; remove it",
+                "expected one of \"starttls\", \"implicit\", found \"startls\"",
                 "`a b:2` is no address",
                 "`identity = \"xclient\"` is known but does not work yet in this version; remove it",
             ]

@@ -9,9 +9,12 @@
 //! | `check` | `gatepost check`: files, their findings, their expectations |
 //! | `explain` | `gatepost explain`: a dialogue, step by step, with who decided |
 //! | `reasons` | `gatepost reasons`: every check that is built in |
-//! | `deployment` | what a deployment file says |
+//! | `cert` | `gatepost cert`: what stands in a certificate |
+//! | `passwd` | `gatepost passwd`: accounts with their passwords |
+//! | `deployment` | what a deployment file says; in its folder `relay`, `from`, `security` |
 //! | `files` | what is read from disk, and what kind of file it is |
 
+mod cert;
 mod check;
 mod deployment;
 mod explain;
@@ -19,6 +22,7 @@ mod files;
 mod kept_mail;
 mod maildir;
 mod maildir_relay;
+mod passwd;
 mod reasons;
 mod run;
 mod tryout;
@@ -48,6 +52,10 @@ enum Command {
     Check(check::Flags),
     /// Say what becomes of a dialogue, who decides, and what each side hears.
     Explain(explain::Flags),
+    /// Say what stands in a certificate, and how long it lasts.
+    Cert(cert::Flags),
+    /// Give an account of a file a password, or take the account out.
+    Passwd(passwd::Flags),
     /// List every built-in check with its reply and its meaning.
     Reasons,
 }
@@ -99,6 +107,8 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
         }
         Command::Check(flags) => check::check(&flags, &mut out),
         Command::Explain(flags) => explain::explain(&flags, &mut out),
+        Command::Cert(flags) => cert::print(&flags, &mut out),
+        Command::Passwd(flags) => passwd::set(&flags, &mut out),
         Command::Reasons => reasons::print(&mut out),
     };
     match done.and_then(|exit| out.flush().map(|()| exit)) {

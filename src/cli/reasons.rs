@@ -2,7 +2,7 @@
 
 use super::Exit;
 use gatepost::policy::limits::Limit;
-use gatepost::policy::verdict::Check;
+use gatepost::policy::verdict::{AuthCheck, Check, TlsCheck};
 use gatepost::smtp::verb::Verb;
 use gatepost::smtp::violation::{Response, Violation};
 use std::io::{self, Write};
@@ -63,6 +63,14 @@ fn row(check: Check) -> Option<Row> {
             let meaning = "sessions of one client at a time, as the deployment file bounds them";
             row("421 4.7.0", "disconnect", "RFC 5321 7.8", meaning)
         }
+        Check::Tls(check) => {
+            let (reply, response, section, meaning) = of_tls(check);
+            row(reply, response, section, meaning)
+        }
+        Check::Auth(check) => {
+            let (reply, response, section, meaning) = of_auth(check);
+            row(reply, response, section, meaning)
+        }
         Check::Relay => {
             row("550 5.7.1", "reject", "RFC 5321 7.1", "a recipient whose domain is not in [relay] to")
         }
@@ -76,6 +84,40 @@ fn word(response: Response) -> &'static str {
         Response::Report => "report",
         Response::Reject => "reject",
         Response::Disconnect => "disconnect",
+    }
+}
+
+/// What `[tls]` says when it refuses, where that comes from, and what was refused.
+const fn of_tls(check: TlsCheck) -> (&'static str, &'static str, &'static str, &'static str) {
+    match check {
+        TlsCheck::RequireFor => {
+            ("530 5.7.0", "reject", "RFC 3207 4", "a command before TLS that [tls] require_for names")
+        }
+        TlsCheck::ClientCertificate => (
+            "no reply",
+            "disconnect",
+            "RFC 3207 4.1",
+            "a handshake without the certificate that [tls] requires",
+        ),
+    }
+}
+
+/// Likewise of `[auth]`.
+const fn of_auth(check: AuthCheck) -> (&'static str, &'static str, &'static str, &'static str) {
+    match check {
+        AuthCheck::Credentials => {
+            ("535 5.7.8", "reject", "RFC 4954 6", "credentials that the backend refuses")
+        }
+        AuthCheck::Policy => {
+            ("530 5.7.0", "reject", "RFC 6409 4.3", "MAIL before AUTH, where [auth] policy is \"required\"")
+        }
+        AuthCheck::Attempts => ("421 4.7.0", "disconnect", "RFC 4954 9", "AUTH commands that failed"),
+        AuthCheck::Senders => (
+            "553 5.7.1",
+            "reject",
+            "RFC 6409 6.1",
+            "a sender that [auth] senders does not give to the account",
+        ),
     }
 }
 

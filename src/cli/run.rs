@@ -8,6 +8,7 @@ use gatepost::policy::compile::{self, Compiled};
 use gatepost::policy::source::{Diagnostic, Findings, Severity};
 use gatepost::proxy::config::{Address, Admin, Deployment, Host, Listener, Relay};
 use gatepost::proxy::{self, Gate};
+use gatepost::replay;
 use gatepost::session::Connect;
 use gatepost::telemetry::{self, Telemetry};
 use std::io::{self, Write};
@@ -117,7 +118,9 @@ fn serve(flags: &Flags) -> Result<(), Fault> {
     telemetry::report_to_stderr();
     let telemetry = Telemetry::to_stdout()?;
     let threads = flags.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    proxy::serve(deployment, telemetry, threads, |gate| announce(gate, &profiles, is_tryout))?;
+    let again = || again(flags, &deployment);
+    let started = |gate: &Gate| announce(gate, &profiles, is_tryout);
+    proxy::serve(deployment.clone(), telemetry, threads, started, again)?;
     Ok(())
 }
 
@@ -146,6 +149,28 @@ fn tried_out(flags: &Flags) -> Result<Address, Fault> {
     }
     let relay = tryout::start()?;
     Ok(Address { host: Host::Ip(relay.ip()), port: relay.port() })
+}
+
+/// What the files say now; none, if any of them is wrong, and that was told. Without a file of its own a deployment stays
+/// what it is, but for its rules.
+fn again(flags: &Flags, before: &Deployment) -> Option<Deployment> {
+    let fresh = match &flags.config {
+        Some(path) => from_file(path).ok()?,
+        None => {
+            let policy = compiled(flags.rules.as_deref().unwrap_or(RULES))?;
+            let mut fresh = before.clone();
+            fresh.listeners.iter_mut().for_each(|listener| listener.policy = Arc::clone(&policy));
+            fresh
+        }
+    };
+    let mut fine = true;
+    for failed in fresh.listeners.iter().flat_map(|listener| replay::expectations(&listener.policy)) {
+        if let Some(failure) = failed.failure {
+            tell(&format!("failed: \"{}\"\n --> {}\n{failure}", failed.name, failed.origin));
+            fine = false;
+        }
+    }
+    fine.then_some(fresh)
 }
 
 fn from_file(path: &str) -> Result<Deployment, Fault> {

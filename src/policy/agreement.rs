@@ -1,28 +1,23 @@
-//! `[verbs]` and `[extensions]`, and whether they agree: what is offered must be usable, or clients that believe the
-//! offer lose mail.
+//! `[verbs]` and `[extensions]`, and whether they agree with each other, with `[tls]` and with `[auth]`: what is offered
+//! must be usable, or clients that believe the offer lose mail.
 
+use super::auth::AuthPolicy;
 use super::compile::Compiler;
 use super::document::{not_yet, unknown_word};
 use super::file::VerbEntry;
 use super::source::{Diagnostic, Findings, Located};
+use super::tls::StartTls;
 use crate::smtp::extension::{Extension, Extensions, Giver};
 use crate::smtp::parameter::{Keyword, Parameter};
 use crate::smtp::verb::{Grammar, Verb};
 use std::collections::HashSet;
 
 /// Verbs of later versions.
-const LATER_VERBS: &[Verb] = &[Verb::StartTls, Verb::Auth, Verb::Atrn];
-/// Extensions of later versions: no client is offered them, in no mode. REQUIRETLS would promise a relay that was
-/// verified (RFC 8689 2), FUTURERELEASE is for submission alone (RFC 4865 4.2), MT-PRIORITY for peers that are trusted
-/// (RFC 6710 4.1).
-pub const LATER_EXTENSIONS: &[Extension] = &[
-    Extension::StartTls,
-    Extension::Auth,
-    Extension::Atrn,
-    Extension::RequireTls,
-    Extension::FutureRelease,
-    Extension::MtPriority,
-];
+const LATER_VERBS: &[Verb] = &[Verb::Atrn];
+/// Extensions of later versions: no client is offered them, in no mode. FUTURERELEASE is for submission alone (RFC 4865
+/// 4.2), MT-PRIORITY for peers that are trusted (RFC 6710 4.1).
+pub const LATER_EXTENSIONS: &[Extension] =
+    &[Extension::Atrn, Extension::FutureRelease, Extension::MtPriority];
 
 /// The verb that an entry of `[verbs]` names, if it may be named.
 pub(super) fn verb(entry: &VerbEntry, findings: &Findings) -> Option<Verb> {
@@ -73,7 +68,10 @@ impl Compiler<'_> {
     /// `[extensions] offer`
     pub(super) fn offer(&self) -> Extensions {
         let read = |written: &Located<String>| self.findings.check(extension(written));
-        self.file.offer.iter().filter_map(read).collect()
+        let offer: Extensions = self.file.offer.iter().filter_map(read).collect();
+        // A word against it goes before all that a parent offers; the warning says so.
+        let withheld = self.tls.starttls == StartTls::Withhold;
+        if withheld { offer.without(Extension::StartTls) } else { offer }
     }
 
     /// The parameters that `[verbs]` lists, of whichever verb.
@@ -118,7 +116,6 @@ fn keyword(written: &Located<String>, verb: Verb) -> Result<Keyword, Diagnostic>
             let message = format!("`{}` is a parameter of {}", keyword.name(), keyword.verb().facts().name);
             Err(written.place.error(message))
         }
-        Some(Keyword::Auth) => Err(not_yet(&written.place, "the parameter `AUTH`")),
         Some(keyword) => Ok(keyword),
         None => Err(unknown_word(&written.place, &what, &written.value, of_verb())),
     }
@@ -126,6 +123,8 @@ fn keyword(written: &Located<String>, verb: Verb) -> Result<Keyword, Diagnostic>
 
 /// Whether verbs, extensions and parameters agree.
 pub(super) fn check(compiler: &Compiler<'_>, offer: Extensions, parameters: &HashSet<Keyword>) {
+    starttls(compiler, offer);
+    auth(compiler, offer);
     for extension in offer.iter() {
         let Some(written) = compiler.place_of_offer(extension) else { continue };
         offered(compiler, extension, offer, written);
@@ -142,7 +141,7 @@ pub(super) fn check(compiler: &Compiler<'_>, offer: Extensions, parameters: &Has
         let Some(keyword) = Keyword::from_wire(written.value.as_bytes()) else { continue };
         let usable =
             Extension::ALL.iter().any(|extension| needs(keyword, *extension) && offer.contains(*extension));
-        if !usable && keyword != Keyword::Auth {
+        if !usable {
             let wanted = parameter(keyword).needs().map_or("", |extension| extension.facts().keyword);
             let message = format!("`{}` is listed, but its extension is not offered", keyword.name());
             let help = format!("add \"{wanted}\" to [extensions] offer, or remove the parameter");
@@ -155,6 +154,39 @@ pub(super) fn check(compiler: &Compiler<'_>, offer: Extensions, parameters: &Has
 fn needs(keyword: Keyword, extension: Extension) -> bool {
     parameter(keyword).needs() == Some(extension)
         || (keyword == Keyword::Body && extension == Extension::BinaryMime)
+}
+
+/// Whether STARTTLS is offered where `[tls]` counts on it.
+fn starttls(compiler: &Compiler<'_>, offer: Extensions) {
+    let Some(written) = &compiler.file.tls.starttls else { return };
+    if written.value == StartTls::Passthrough && !offer.contains(Extension::StartTls) {
+        let finding = written.place.error("nothing passes through: `STARTTLS` is not in [extensions] offer");
+        let help = "add \"STARTTLS\" to offer, and `STARTTLS = {}` to [verbs]";
+        compiler.findings.add(finding.with_help(help));
+    }
+}
+
+/// Whether AUTH is offered where `[auth]` counts on it, and nowhere else.
+fn auth(compiler: &Compiler<'_>, offer: Extensions) {
+    // A word that is none was reported.
+    let Some(policy) = &compiler.file.auth.policy else { return };
+    let refused = policy.value == AuthPolicy::Refuse;
+    let offered = compiler.place_of_offer(Extension::Auth);
+    let listed = compiler.file.verbs.iter().find(|entry| entry.name.value == Verb::Auth.facts().name);
+    // What is answered here needs no permission to pass.
+    let listed = listed.filter(|entry| entry.reply.is_none()).map(|entry| &entry.name);
+    let help = "set `policy` in [auth] to \"optional\" or \"required\", or remove it here";
+    for (written, table) in [(offered, "offered"), (listed, "in [verbs]")] {
+        if let Some(written) = written.filter(|_| refused) {
+            let message = format!("`AUTH` is {table}, but [auth] refuses it");
+            compiler.findings.add(written.place.error(message).with_help(help));
+        }
+    }
+    if !refused && !offer.contains(Extension::Auth) {
+        let finding = policy.place.error("nobody could authenticate: `AUTH` is not in [extensions] offer");
+        let help = "add \"AUTH\" to offer, `AUTH = {}` to [verbs], and \"AUTH\" to the parameters of MAIL";
+        compiler.findings.add(finding.with_help(help));
+    }
 }
 
 fn offered(compiler: &Compiler<'_>, extension: Extension, offer: Extensions, written: &Located<String>) {

@@ -1,26 +1,23 @@
 //! Rule file to [`Policy`], or all errors at once.
 
+use super::auth::{AuthPolicy, AuthRules};
 use super::field::Kind;
-use super::file::{ClientsTable, ExpectEntry, RuleFile, VerbEntry};
+use super::file::{ClientsTable, RuleFile, VerbEntry};
 use super::lists::Lists;
 use super::merge::{self, Merged};
 use super::opinion::Opinions;
 use super::source::{Diagnostic, Findings, Located, Place, Reader};
+use super::tls::TlsRules;
 use super::tree::{Table, Value};
-use super::verdict::Check;
+use super::verdict::{AuthCheck, Check, TlsCheck};
 use super::{
-    Banner, Expectation, Networks, Policy, Relay, Replies, VerbRule, agreement, effective, limits, list,
-    suspicion,
+    Banner, Networks, Policy, Relay, Replies, VerbRule, agreement, effective, limits, list, suspicion,
 };
 use crate::smtp::line::HARD_CAP;
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Kind as ViolationKind, Response, Violation};
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
-
-/// Where an expectation's client comes from if it does not say (RFC 5737).
-const SOMEBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
 
 /// What came of compiling.
 #[derive(Debug)]
@@ -33,8 +30,14 @@ pub struct Compiled {
     pub effective: String,
 }
 
-/// Compiles the rule file at `path`, reading it, its parent, fragments and lists through `read`. The profiles `base`
-/// and `inbound` are built in; a file of that name in the same folder goes before them.
+/// The profiles that are built in and stand by themselves.
+pub fn built_in() -> impl Iterator<Item = &'static str> {
+    merge::profiles().filter(|name| *name != "base")
+}
+
+/// Compiles the rule file at `path`, reading it, its parent, fragments and lists through `read`. The profiles `base` and
+/// those of [`built_in`] are part of the program, and so is what they include; a file of that name in the same folder
+/// goes before them.
 pub fn compile(path: &str, read: &mut Reader<'_>) -> Compiled {
     let findings = Findings::new();
     let Some(merged) = merge::load(path, read, &findings) else {
@@ -43,7 +46,10 @@ pub fn compile(path: &str, read: &mut Reader<'_>) -> Compiled {
     let place = Place::new(&merged.source, 0..0);
     let file = RuleFile::read(&merged.table, &place, &findings);
     let lists = Lists::read(file.lists, read, &findings);
-    let compiler = Compiler { merged: &merged, file: &file, lists: &lists, findings: &findings };
+    let auth = file.auth.compile(read, &findings);
+    let tls = file.tls.compile(&findings);
+    let compiler =
+        Compiler { merged: &merged, file: &file, lists: &lists, tls: &tls, auth: &auth, findings: &findings };
     let policy = compiler.policy();
     let effective = effective::print(&merged);
     drop(lists);
@@ -56,6 +62,8 @@ pub(super) struct Compiler<'c> {
     pub(super) merged: &'c Merged,
     pub(super) file: &'c RuleFile<'c>,
     pub(super) lists: &'c Lists<'c>,
+    pub(super) tls: &'c TlsRules,
+    pub(super) auth: &'c AuthRules,
     pub(super) findings: &'c Findings,
 }
 
@@ -66,6 +74,7 @@ impl Compiler<'_> {
         let parameters = self.parameters();
         let offer = self.offer();
         agreement::check(self, offer, &parameters);
+        suspicion::of_secrecy(self, offer);
         let responses = self.responses();
         let (allow, deny) = self.clients();
         let relay = self.relay(allow.as_ref());
@@ -97,8 +106,10 @@ impl Compiler<'_> {
             exemptions,
             origins: self.origins(),
             expectations,
-            list_sizes: self.lists.sizes(),
+            list_sizes: self.lists.sizes().into_iter().chain(self.auth.sizes()).collect(),
             networks: self.lists.networks(),
+            tls: self.tls.clone(),
+            auth: self.auth.clone(),
         })
     }
 
@@ -211,6 +222,11 @@ impl Compiler<'_> {
         lenient
     }
 
+    /// Whether recipients may be anywhere.
+    pub(super) fn relays_for_all(&self) -> bool {
+        self.file.relay.to.iter().flat_map(|to| &to.value).any(|to| to.value == "any")
+    }
+
     fn relay(&self, allow: Option<&Networks>) -> Option<Relay> {
         let table = &self.file.relay;
         if !table.has_to {
@@ -224,10 +240,13 @@ impl Compiler<'_> {
             && only.value == "any"
         {
             let bounded = allow.is_some_and(|allow| !allow.sets().any(super::NetworkSet::is_everybody));
-            if !bounded {
-                let finding = written.place.error("`to = \"any\"` without [clients] allow is an open relay");
-                self.findings
-                    .add(finding.with_help("name the networks that may send anywhere in [clients] allow"));
+            let authenticated =
+                self.file.auth.policy.as_ref().is_none_or(|it| it.value == AuthPolicy::Required);
+            if !bounded && !authenticated {
+                let finding = written.place.error("`to = \"any\"` for everybody is an open relay");
+                self.findings.add(finding.with_help(
+                    "name the networks that may send anywhere in [clients] allow, or set [auth] policy = \"required\"",
+                ));
             }
             return Some(Relay { to: None, always });
         }
@@ -263,38 +282,6 @@ impl Compiler<'_> {
         Some(text.value.clone())
     }
 
-    fn expectation(&self, entry: &ExpectEntry, ids: &HashMap<String, Check>) -> Option<Expectation> {
-        if let Some(rule) = entry.rule.as_ref().filter(|rule| !ids.contains_key(&rule.value)) {
-            let known = ids.keys().map(String::as_str);
-            let near = super::nearest::nearest(&rule.value, known);
-            let message = format!("there is no check `{}`", rule.value.escape_debug());
-            self.findings.add(rule.place.error(message).with_nearest(near));
-        }
-        let dialogue = entry.dialogue.as_ref()?;
-        let uses = dialogue.value.contains("$each");
-        let dialogues = match &entry.each {
-            Some(each) if uses => {
-                each.value.iter().map(|value| dialogue.value.replace("$each", value)).collect()
-            }
-            Some(each) => {
-                self.findings.add(each.place.error("`each` is given, but the dialogue has no `$each`"));
-                return None;
-            }
-            None if uses => {
-                self.findings.add(dialogue.place.error("the dialogue has `$each`, but `each` is not given"));
-                return None;
-            }
-            None => vec![dialogue.value.clone()],
-        };
-        Some(Expectation {
-            name: entry.name.clone()?,
-            client: entry.client.unwrap_or(SOMEBODY),
-            dialogues,
-            rule: entry.rule.as_ref().map(|rule| rule.value.clone()),
-            origin: entry.place.to_string(),
-        })
-    }
-
     /// Where the checks of the tables were written.
     fn origins(&self) -> HashMap<Check, Place> {
         let mut origins = HashMap::new();
@@ -310,6 +297,20 @@ impl Compiler<'_> {
             origins.extend(violation.map(|violation| (Check::Violation(violation), name.place.clone())));
         }
         origins.extend(self.written("relay", "to").map(|place| (Check::Relay, place)));
+        let tls =
+            [("require_for", TlsCheck::RequireFor), ("client_certificate", TlsCheck::ClientCertificate)];
+        for (key, check) in tls {
+            origins.extend(self.written("tls", key).map(|place| (Check::Tls(check), place)));
+        }
+        let auth = [
+            ("backend", AuthCheck::Credentials),
+            ("policy", AuthCheck::Policy),
+            ("attempts", AuthCheck::Attempts),
+            ("senders", AuthCheck::Senders),
+        ];
+        for (key, check) in auth {
+            origins.extend(self.written("auth", key).map(|place| (Check::Auth(check), place)));
+        }
         let clients = self.written("clients", "allow").or_else(|| self.written("clients", "deny"));
         origins.extend(clients.map(|place| (Check::Clients, place)));
         origins

@@ -5,7 +5,9 @@ use super::field::{Field, Named};
 use super::lists::Lists;
 use super::pattern::Clause;
 use super::source::Findings;
+use super::tls::TlsVersion;
 use super::tree::{Node, Table, Value};
+use crate::smtp::mechanism::Mechanism;
 use crate::smtp::parameter::Parameters;
 use crate::smtp::path::{ForwardPath, Host, ReversePath};
 use crate::smtp::verb::Verb;
@@ -32,6 +34,10 @@ pub struct Scene<'a> {
     pub listener: &'a str,
     /// The hello in force, or the one judged now.
     pub hello: Option<HelloScene<'a>>,
+    /// The TLS in which the client speaks.
+    pub tls: Option<TlsScene<'a>>,
+    /// As whom the client has authenticated.
+    pub auth: Option<AuthScene<'a>>,
     /// The reverse-path in force, or the one judged now.
     pub mail: Option<MailScene<'a>>,
     /// The recipient judged now.
@@ -59,6 +65,8 @@ impl<'a> Scene<'a> {
             client,
             listener,
             hello: None,
+            tls: None,
+            auth: None,
             mail: None,
             rcpt: None,
             rcpt_count: 0,
@@ -79,6 +87,28 @@ pub struct HelloScene<'a> {
     pub verb: Verb,
     /// What the client called itself.
     pub name: Host<'a>,
+}
+
+/// TLS as it was established.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsScene<'a> {
+    /// The version.
+    pub version: TlsVersion,
+    /// The cipher suite by its IANA name.
+    pub cipher: &'a str,
+    /// The server name that the client asked for (SNI).
+    pub name: Option<&'a str>,
+    /// The name in the certificate that the client showed and that was verified.
+    pub client_name: Option<&'a str>,
+}
+
+/// An authentication that succeeded.
+#[derive(Clone, Copy, Debug)]
+pub struct AuthScene<'a> {
+    /// The account, as the client wrote it; none: the mechanism does not show it.
+    pub user: Option<&'a str>,
+    /// How.
+    pub mechanism: Mechanism,
 }
 
 /// The reverse-path in force, or the one judged now.

@@ -19,6 +19,8 @@ const ORDER: &[&str] = &[
     "limits",
     "relay",
     "clients",
+    "tls",
+    "auth",
     "lists",
     "violations",
     "replies",

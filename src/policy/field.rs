@@ -1,6 +1,8 @@
 //! What a condition may look at: one row a field, with its type, when it is known, and how it is found in a [`Scene`].
 
 use super::condition::{HelloScene, Point, Scene};
+use super::tls::TlsVersion;
+use crate::smtp::mechanism::Mechanism;
 use crate::smtp::parameter::Keyword;
 use crate::smtp::path::{ForwardPath, Host, Mailbox, ReversePath};
 use crate::smtp::verb::{Grammar, Verb};
@@ -17,6 +19,14 @@ pub(super) enum Field {
     HelloVerb,
     HelloName,
     HelloForm,
+    TlsActive,
+    TlsVersion,
+    TlsCipher,
+    TlsName,
+    TlsClientName,
+    AuthUser,
+    AuthDomain,
+    AuthMechanism,
     MailAddress,
     MailLocal,
     MailDomain,
@@ -78,6 +88,14 @@ const NAMED: &[(&str, Field)] = &[
     ("hello.verb", Field::HelloVerb),
     ("hello.name", Field::HelloName),
     ("hello.form", Field::HelloForm),
+    ("tls.active", Field::TlsActive),
+    ("tls.version", Field::TlsVersion),
+    ("tls.cipher", Field::TlsCipher),
+    ("tls.name", Field::TlsName),
+    ("tls.client_name", Field::TlsClientName),
+    ("auth.user", Field::AuthUser),
+    ("auth.domain", Field::AuthDomain),
+    ("auth.mechanism", Field::AuthMechanism),
     ("mail.address", Field::MailAddress),
     ("mail.local", Field::MailLocal),
     ("mail.domain", Field::MailDomain),
@@ -97,19 +115,7 @@ const NAMED: &[(&str, Field)] = &[
 ];
 
 /// Fields that the language has and this version does not.
-const LATER: &[&str] = &[
-    "client.name",
-    "client.verdict",
-    "tls.active",
-    "tls.version",
-    "tls.cipher",
-    "tls.name",
-    "tls.client_name",
-    "auth.user",
-    "auth.domain",
-    "auth.mechanism",
-    "reply.code",
-];
+const LATER: &[&str] = &["client.name", "client.verdict", "reply.code"];
 
 /// What a name of a field stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,10 +164,19 @@ impl Field {
     pub(super) fn kind(self) -> Kind {
         match self {
             Field::ClientIp | Field::ClientNet => Kind::Address,
-            Field::HelloVerb | Field::HelloForm | Field::CommandVerb => Kind::Word,
-            Field::HelloName | Field::MailDomain | Field::RcptDomain => Kind::Domain,
+            Field::HelloVerb
+            | Field::HelloForm
+            | Field::CommandVerb
+            | Field::TlsVersion
+            | Field::AuthMechanism => Kind::Word,
+            Field::HelloName
+            | Field::MailDomain
+            | Field::RcptDomain
+            | Field::TlsName
+            | Field::TlsClientName
+            | Field::AuthDomain => Kind::Domain,
             Field::MailAddress | Field::RcptAddress => Kind::Mailbox,
-            Field::MailNull => Kind::Truth,
+            Field::MailNull | Field::TlsActive => Kind::Truth,
             Field::MailSize | Field::MessageOctets => Kind::Number(Unit::Octets),
             Field::SessionAge => Kind::Number(Unit::Seconds),
             Field::ClientPort
@@ -170,6 +185,8 @@ impl Field {
             | Field::SessionErrors
             | Field::SessionMessages => Kind::Number(Unit::Count),
             Field::Listener
+            | Field::TlsCipher
+            | Field::AuthUser
             | Field::MailLocal
             | Field::RcptLocal
             | Field::Parameter(_)
@@ -183,6 +200,8 @@ impl Field {
             Field::HelloForm => HELLO_FORMS.to_vec(),
             Field::HelloVerb => verbs(|verb| verb.facts().grammar == Grammar::Hello),
             Field::CommandVerb => verbs(|_| true),
+            Field::TlsVersion => vec![TlsVersion::V1_2.name(), TlsVersion::V1_3.name()],
+            Field::AuthMechanism => Mechanism::passing().map(|mechanism| mechanism.facts().name).collect(),
             _ => Vec::new(),
         }
     }
@@ -204,7 +223,17 @@ impl Field {
         let in_transaction = point == Point::Message
             || matches!(verb, Some(Verb::Mail | Verb::Rcpt | Verb::Data | Verb::Bdat | Verb::Burl));
         match self {
-            Field::HelloVerb | Field::HelloName | Field::HelloForm => point != Point::Connect,
+            Field::HelloVerb
+            | Field::HelloName
+            | Field::HelloForm
+            | Field::TlsActive
+            | Field::TlsVersion
+            | Field::TlsCipher
+            | Field::TlsName
+            | Field::TlsClientName
+            | Field::AuthUser
+            | Field::AuthDomain
+            | Field::AuthMechanism => point != Point::Connect,
             Field::RcptAddress | Field::RcptLocal | Field::RcptDomain => verb == Some(Verb::Rcpt),
             Field::RcptCount => in_transaction && verb != Some(Verb::Mail),
             Field::Parameter(keyword) => verb == Some(keyword.verb()),
@@ -225,6 +254,12 @@ impl Field {
             Field::HelloVerb => scene.hello.map(|hello| text(hello.verb.facts().name.as_bytes())),
             Field::HelloName => scene.hello.map(|hello| Seen::Domain(hello.name.octets())),
             Field::HelloForm => scene.hello.map(|hello| text(form(&hello).as_bytes())),
+            Field::TlsActive
+            | Field::TlsVersion
+            | Field::TlsCipher
+            | Field::TlsName
+            | Field::TlsClientName => self.seen_of_tls(scene),
+            Field::AuthUser | Field::AuthDomain | Field::AuthMechanism => self.seen_of_auth(scene),
             Field::MailAddress | Field::MailLocal | Field::MailDomain | Field::MailNull | Field::MailSize => {
                 self.seen_of_mail(scene)
             }
@@ -248,6 +283,32 @@ impl Field {
             Field::SessionErrors => Some(Seen::Number(scene.errors.into())),
             Field::SessionMessages => Some(Seen::Number(scene.messages.into())),
             Field::SessionAge => Some(Seen::Number(scene.age.as_secs())),
+        }
+    }
+
+    fn seen_of_tls<'a>(self, scene: &Scene<'a>) -> Option<Seen<'a>> {
+        if self == Field::TlsActive {
+            return Some(Seen::Truth(scene.tls.is_some()));
+        }
+        let tls = scene.tls?;
+        let text = |text: &'a str| Seen::Text(Cow::Borrowed(text.as_bytes()));
+        match self {
+            Field::TlsVersion => Some(text(tls.version.name())),
+            Field::TlsCipher => Some(text(tls.cipher)),
+            Field::TlsName => tls.name.map(|name| Seen::Domain(name.as_bytes())),
+            Field::TlsClientName => tls.client_name.map(|name| Seen::Domain(name.as_bytes())),
+            _ => None,
+        }
+    }
+
+    fn seen_of_auth<'a>(self, scene: &Scene<'a>) -> Option<Seen<'a>> {
+        let auth = scene.auth?;
+        let text = |text: &'a str| Seen::Text(Cow::Borrowed(text.as_bytes()));
+        match self {
+            Field::AuthUser => auth.user.map(text),
+            Field::AuthDomain => Some(Seen::Domain(auth.user?.rsplit_once('@')?.1.as_bytes())),
+            Field::AuthMechanism => Some(text(auth.mechanism.facts().name)),
+            _ => None,
         }
     }
 

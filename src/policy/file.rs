@@ -1,9 +1,11 @@
 //! The mirror of a rule file: what is written, in its types and with its places, nothing derived.
 
 use super::Mode;
+use super::auth::AuthTable;
 use super::document::{Section, Word};
 use super::limits::{Limits, Stress};
 use super::source::{Findings, Located, Place};
+use super::tls::TlsTable;
 use super::tree::{Date, Entry, Node, Table};
 use super::verdict::Action;
 use crate::smtp::mail_data::LineEnds;
@@ -24,6 +26,8 @@ pub(super) struct RuleFile<'d> {
     pub(super) stress: Stress,
     pub(super) relay: RelayTable,
     pub(super) clients: ClientsTable,
+    pub(super) tls: TlsTable,
+    pub(super) auth: AuthTable,
     pub(super) lists: &'d [Entry],
     pub(super) violations: Vec<(Located<String>, Response)>,
     pub(super) replies: Replies,
@@ -130,6 +134,8 @@ pub(super) struct ExpectEntry {
     pub(super) place: Place,
     pub(super) name: Option<String>,
     pub(super) client: Option<IpAddr>,
+    pub(super) tls: bool,
+    pub(super) auth: Option<Located<String>>,
     pub(super) each: Option<Located<Vec<String>>>,
     pub(super) dialogue: Option<Located<String>>,
     pub(super) rule: Option<Located<String>>,
@@ -154,7 +160,7 @@ impl<'d> RuleFile<'d> {
     /// Reads a merged profile.
     pub(super) fn read(table: &'d Table, place: &'d Place, findings: &'d Findings) -> RuleFile<'d> {
         let top = Section::new("", table, place, findings);
-        for key in ["tls", "auth", "names", "dnslists", "limit", "dnslist"] {
+        for key in ["names", "dnslists", "limit", "dnslist"] {
             top.not_yet(key);
         }
         let (_, _) = (top.node("extends"), top.node("include"));
@@ -169,6 +175,8 @@ impl<'d> RuleFile<'d> {
             stress: top.section("stress").map(|section| Stress::read(&section)).unwrap_or_default(),
             relay: relay(&top),
             clients: top.section("clients").map(|section| clients(&section)).unwrap_or_default(),
+            tls: top.section("tls").map(|section| TlsTable::read(&section)).unwrap_or_default(),
+            auth: top.section("auth").map(|section| AuthTable::read(&section)).unwrap_or_default(),
             lists: top.section("lists").map(|section| section.entries()).unwrap_or_default(),
             violations: violations(&top),
             replies: top.section("replies").map(|section| replies(&section)).unwrap_or_default(),
@@ -288,8 +296,6 @@ fn signature<'d>(section: &Section<'d>) -> SignatureEntry<'d> {
 }
 
 fn expect(section: &Section<'_>) -> ExpectEntry {
-    section.not_yet("tls");
-    section.not_yet("auth");
     let dialogue = section.require::<Located<String>>("dialogue").map(|dialogue| dialogue.value);
     if let Some(dialogue) = dialogue.as_ref().filter(|dialogue| dialogue.value.trim().is_empty()) {
         section.findings().add(dialogue.place.error("an empty dialogue expects nothing"));
@@ -298,6 +304,8 @@ fn expect(section: &Section<'_>) -> ExpectEntry {
         place: section.place().clone(),
         name: section.require("name").map(|name| name.value),
         client: section.take("client").map(|client| client.value),
+        tls: section.take("tls").is_some_and(|tls| tls.value),
+        auth: section.take("auth"),
         each: section.take("each"),
         dialogue,
         rule: section.take("rule"),

@@ -6,7 +6,7 @@ use super::field::Kind;
 use super::list::List;
 use super::nearest::nearest;
 use super::network::{self, NetworkSet};
-use super::source::{Diagnostic, Findings, Located, Place, Reader, Source};
+use super::source::{Diagnostic, Findings, Located, Reader, Source};
 use super::tree::{Entry, Node, Table, Value};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -121,27 +121,10 @@ fn entries_of_file(
     let file = section.require::<String>("file")?;
     let path = file.place.source().beside(&file.value);
     match read(&path) {
-        Ok(text) => Some(lines(&Source::new(path, text))),
+        Ok(text) => Some(Source::new(path, text).entries()),
         Err(reason) => {
             findings.add(file.place.error(format!("cannot read the list {path}: {reason}")));
             None
         }
     }
-}
-
-/// One entry a line; what follows a `#` is comment.
-fn lines(source: &Arc<Source>) -> Vec<Located<String>> {
-    let mut start = 0;
-    let mut entries = Vec::new();
-    for line in source.text().split_inclusive('\n') {
-        let written = line.split('#').next().unwrap_or_default();
-        let indent = written.len() - written.trim_start().len();
-        let entry = written.trim();
-        if !entry.is_empty() {
-            let span = start + indent..start + indent + entry.len();
-            entries.push(Located { value: entry.to_owned(), place: Place::new(source, span) });
-        }
-        start += line.len();
-    }
-    entries
 }

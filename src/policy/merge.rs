@@ -13,9 +13,18 @@ use std::sync::Arc;
 /// Parents above parents, and fragments in fragments.
 const DEEPEST: usize = 8;
 
-/// The profiles that are part of the program.
-const BUILT_IN: &[(&str, &str)] =
-    &[("base", include_str!("../../rules/base.toml")), ("inbound", include_str!("../../rules/inbound.toml"))];
+/// The profiles that are part of the program; base is what the others stand on.
+const PROFILES: &[(&str, &str)] = &[
+    ("base", include_str!("../../rules/base.toml")),
+    ("inbound", include_str!("../../rules/inbound.toml")),
+    ("outbound", include_str!("../../rules/outbound.toml")),
+    ("submission", include_str!("../../rules/submission.toml")),
+    ("hybrid", include_str!("../../rules/hybrid.toml")),
+    ("legacy", include_str!("../../rules/legacy.toml")),
+];
+
+/// The fragments that they include.
+const FRAGMENTS: &[(&str, &str)] = &[("signatures", include_str!("../../rules/signatures.toml"))];
 
 /// The `[[...]]`, and the key by which an entry of each is known (exemptions have none).
 const LISTS_OF_TABLES: &[(&str, Option<&str>)] = &[
@@ -44,7 +53,8 @@ pub(super) struct Merged {
 /// Reads a profile and all that it stands on. None: some of it cannot be read at all.
 pub(super) fn load(path: &str, read: &mut Reader<'_>, findings: &Findings) -> Option<Merged> {
     let source = open(path, path, read).or_else(|reason| {
-        built_in(path).ok_or_else(|| Diagnostic::about_file(path, format!("cannot read it: {reason}")))
+        built_in(PROFILES, path)
+            .ok_or_else(|| Diagnostic::about_file(path, format!("cannot read it: {reason}")))
     });
     let source = findings.check(source)?;
     let mut loader = Loader { read, findings, open: Vec::new() };
@@ -60,13 +70,18 @@ fn open(path: &str, name: &str, read: &mut Reader<'_>) -> Result<Arc<Source>, St
     read(path).map(|text| Source::new(name, text))
 }
 
-fn built_in(name: &str) -> Option<Arc<Source>> {
-    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(name, text)| Source::built_in(name, text))
+fn built_in(texts: &[(&str, &str)], name: &str) -> Option<Arc<Source>> {
+    texts.iter().find(|(known, _)| *known == name).map(|(name, text)| Source::built_in(name, text))
+}
+
+/// The names of the profiles that are part of the program.
+pub(super) fn profiles() -> impl Iterator<Item = &'static str> + Clone {
+    PROFILES.iter().map(|(name, _)| *name)
 }
 
 /// The built-in base without what it permits.
 fn ground(findings: &Findings) -> Option<Table> {
-    let mut table = parse(&built_in("base")?, findings)?;
+    let mut table = parse(&built_in(PROFILES, "base")?, findings)?;
     table.retain(|key| !PERMITS.contains(&key) && LISTS_OF_TABLES.iter().all(|(list, _)| *list != key));
     Some(table)
 }
@@ -126,15 +141,18 @@ impl Loader<'_, '_> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if name.is_empty() || !name.chars().all(plain) {
             let finding = node.place.error(format!("`{}` is no name of a profile", name.escape_debug()));
-            let help = "a profile in the same folder, without path and `.toml`, or one that is built in: base, inbound";
+            let known = profiles().collect::<Vec<_>>().join(", ");
+            let help = format!(
+                "a profile in the same folder, without path and `.toml`, or one that is built in: {known}"
+            );
             self.findings.add(finding.with_help(help));
             return None;
         }
         let path = node.place.source().beside(&format!("{name}.toml"));
         let found = open(&path, &path, self.read).or_else(|reason| {
             let missing = || node.place.error(format!("cannot read the parent {path}: {reason}"));
-            let near = || nearest(name, BUILT_IN.iter().map(|(known, _)| *known));
-            built_in(name).ok_or_else(|| missing().with_nearest(near()))
+            let near = || nearest(name, profiles());
+            built_in(PROFILES, name).ok_or_else(|| missing().with_nearest(near()))
         });
         self.findings.check(found)
     }
@@ -156,8 +174,11 @@ impl Loader<'_, '_> {
                 self.findings.add(node.place.error(format!("a circle: {path} includes itself")));
                 return None;
             }
-            let source = open(&path, &path, self.read)
-                .map_err(|reason| node.place.error(format!("cannot read the fragment {path}: {reason}")));
+            let source = open(&path, &path, self.read).or_else(|reason| {
+                let missing = || node.place.error(format!("cannot read the fragment {path}: {reason}"));
+                let fragment = name.strip_suffix(".toml").and_then(|name| built_in(FRAGMENTS, name));
+                fragment.ok_or_else(missing)
+            });
             let mut fragment = parse(&self.findings.check(source)?, self.findings)?;
             self.open.push(path);
             self.include(&mut fragment, depth + 1)?;

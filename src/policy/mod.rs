@@ -6,10 +6,12 @@
 //! A `Policy` is immutable.
 
 mod agreement;
+pub mod auth;
 pub mod compile;
 pub mod condition;
 pub mod document;
 mod effective;
+mod expectation;
 mod field;
 mod file;
 mod fold;
@@ -27,6 +29,7 @@ pub mod quantity;
 mod rule;
 pub mod source;
 mod suspicion;
+pub mod tls;
 pub mod tree;
 pub mod verdict;
 mod wildcard;
@@ -50,7 +53,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tree::Date;
-use verdict::{Action, Check, Refusal};
+use verdict::{Action, AuthCheck, Check, Refusal};
 
 /// Enforce, or only observe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +91,8 @@ pub struct Policy {
     expectations: Vec<Expectation>,
     list_sizes: Vec<(String, usize)>,
     networks: HashMap<String, NetworkSet>,
+    tls: tls::TlsRules,
+    auth: auth::AuthRules,
 }
 
 /// `[replies]`
@@ -146,6 +151,7 @@ pub enum Banner {
 pub use crate::smtp::mail_data::LineEnds;
 /// `[line_ends] content`
 pub use agreement::LATER_EXTENSIONS;
+pub use expectation::Expectation;
 pub use verdict::Weight;
 
 impl Policy {
@@ -172,6 +178,16 @@ impl Policy {
     /// Whether `[verbs] MAIL/RCPT parameters` lists this keyword (BODY etc.).
     pub fn permits_parameter(&self, keyword: Keyword) -> bool {
         self.parameters.contains(&keyword)
+    }
+
+    /// `[tls]`
+    pub fn tls(&self) -> &tls::TlsRules {
+        &self.tls
+    }
+
+    /// `[auth]`
+    pub fn auth(&self) -> &auth::AuthRules {
+        &self.auth
     }
 
     /// `[greeting] banner`
@@ -231,7 +247,8 @@ impl Policy {
 
     /// Weighs a built-in check: exemptions (`[[exempt]]`), then the file's own word, then mode.
     ///
-    /// Framing, grammar and impossible replies are no opinions: they weigh the same in every mode. `relay` is observed
+    /// Framing, grammar and impossible replies are no opinions: they weigh the same in every mode. So does who may relay
+    /// by authenticating, and, where mail goes anywhere, who may connect: the relay trusts the gate. `relay` is observed
     /// in monitor mode; where `identity` is `"none"` the session must enforce it all the same, or monitoring would make
     /// an open relay.
     pub fn weigh(&self, check: Check, scene: &Scene<'_>) -> Weight {
@@ -241,12 +258,16 @@ impl Policy {
         {
             return Weight::Enforce;
         }
+        if matches!(check, Check::Auth(AuthCheck::Credentials | AuthCheck::Policy)) {
+            return Weight::Enforce;
+        }
         let word = match check {
             Check::Violation(violation) => self.response(violation),
             Check::Limit(limit) => self.limits.response(limit).unwrap_or(Response::Reject),
             _ => Response::Reject,
         };
-        let monitored = self.mode == Mode::Monitor
+        let relays_for_all = check == Check::Clients && self.relay.to.is_none();
+        let monitored = (self.mode == Mode::Monitor && !relays_for_all)
             || self.index.rule(check).is_some_and(|rule| rule.mode == Mode::Monitor);
         match word {
             _ if self.is_exempt(check, scene) => Weight::Nothing,
@@ -290,7 +311,10 @@ impl Policy {
         match path {
             ForwardPath::Postmaster => true,
             ForwardPath::Mailbox(mailbox) => {
-                self.relay.always.contains(&Seen::Text(mailbox.unquoted())) && self.relays_to(path)
+                // Where recipients may be anywhere, none of the domains is known to be ours.
+                self.relay.to.is_some()
+                    && self.relay.always.contains(&Seen::Text(mailbox.unquoted()))
+                    && self.relays_to(path)
             }
         }
     }
@@ -380,19 +404,4 @@ impl Policy {
         });
         expired.collect()
     }
-}
-
-/// One `[[expect]]`.
-#[derive(Clone, Debug)]
-pub struct Expectation {
-    /// What it says.
-    pub name: String,
-    /// From where the client comes.
-    pub client: IpAddr,
-    /// One dialogue for each value of `each`, `$each` replaced (one, if there is no `each`).
-    pub dialogues: Vec<String>,
-    /// Who decided.
-    pub rule: Option<String>,
-    /// `rules/inbound.toml:71`
-    pub origin: String,
 }

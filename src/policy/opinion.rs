@@ -236,6 +236,12 @@ impl Compiler<'_> {
                 self.findings.add(id.place.error(format!("`{}` cannot be exempted: {reason}", id.value)));
                 continue;
             }
+            if *check == Check::Clients && self.relays_for_all() {
+                let message =
+                    "`clients` cannot be exempted where `to` is \"any\": it would make an open relay";
+                self.findings.add(id.place.error(message).with_help("add the network to [clients] allow"));
+                continue;
+            }
             self.unknown_there(entry, id, *check, index);
             if let Some(when) = &when {
                 exemptions.add(*check, when.clone());

@@ -59,6 +59,23 @@ impl Source {
         }
     }
 
+    /// The entries of a text that holds one a line; what follows a `#` is comment.
+    pub(super) fn entries(self: &Arc<Self>) -> Vec<Located<String>> {
+        let mut start = 0;
+        let mut entries = Vec::new();
+        for line in self.text.split_inclusive('\n') {
+            let written = line.split('#').next().unwrap_or_default();
+            let indent = written.len() - written.trim_start().len();
+            let entry = written.trim();
+            if !entry.is_empty() {
+                let span = start + indent..start + indent + entry.len();
+                entries.push(Located { value: entry.to_owned(), place: Place::new(self, span) });
+            }
+            start += line.len();
+        }
+        entries
+    }
+
     /// Line number (from 1), octets of the text before that line, and the line itself.
     fn line_at(&self, offset: usize) -> (usize, usize, &str) {
         let number = self.lines.partition_point(|start| *start <= offset);
@@ -85,6 +102,11 @@ impl Place {
     /// The text in which it lies.
     pub fn source(&self) -> &Arc<Source> {
         &self.source
+    }
+
+    /// Which octets of it.
+    pub(super) fn span(&self) -> &Range<usize> {
+        &self.span
     }
 
     /// An error about what stands here.

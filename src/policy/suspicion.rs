@@ -1,12 +1,82 @@
 //! Warnings: what is no error and yet hardly meant.
 
+use super::auth::AuthPolicy;
 use super::compile::Compiler;
 use super::condition::Point;
 use super::effective::Inline;
 use super::file::RuleEntry;
 use super::rule::{Rule, RuleIndex};
+use super::tls::StartTls;
 use super::{Expectation, Mode};
+use crate::smtp::extension::{Extension, Extensions};
+use crate::smtp::verb::Verb;
 use std::collections::{HashMap, HashSet};
+
+/// Looks at what passes in clear, or unseen.
+pub(super) fn of_secrecy(compiler: &Compiler<'_>, offer: Extensions) {
+    starttls(compiler);
+    no_way_to_tls(compiler, offer);
+    auth_in_clear(compiler, offer);
+    public_mx(compiler);
+}
+
+fn starttls(compiler: &Compiler<'_>) {
+    let Some(written) = &compiler.file.tls.starttls else { return };
+    let (message, help) = match written.value {
+        StartTls::Inspect => return,
+        StartTls::Passthrough => (
+            "what follows STARTTLS is not inspected",
+            "no rule sees it and no limit holds in it; it is counted and shown as uninspected",
+        ),
+        StartTls::Withhold => (
+            "STARTTLS is withheld, whatever `offer` says: mail comes in clear",
+            "set starttls = \"inspect\"; without a certificate the gate makes one of its own",
+        ),
+    };
+    compiler.findings.add(written.place.warning(message).with_help(help));
+}
+
+/// What waits for TLS waits for ever, unless TLS is there from the first octet on.
+fn no_way_to_tls(compiler: &Compiler<'_>, offer: Extensions) {
+    let Some(written) = &compiler.file.tls.require_for else { return };
+    if !compiler.tls.require_for.is_empty() && !offer.contains(Extension::StartTls) {
+        let finding = written.place.warning("TLS is required, but STARTTLS is not offered");
+        let help =
+            "add \"STARTTLS\" to offer; without it only a listener with tls = \"implicit\" gets any mail";
+        compiler.findings.add(finding.with_help(help));
+    }
+}
+
+/// A mechanism that shows no password is offered before TLS, too, unless AUTH waits for it.
+fn auth_in_clear(compiler: &Compiler<'_>, offer: Extensions) {
+    let waits = compiler.tls.require_for.contains(&Verb::Auth);
+    let open = compiler.auth.mechanisms.iter().find(|mechanism| !mechanism.facts().clear);
+    if let (false, Some(mechanism), Some(written)) = (waits, open, &compiler.file.auth.mechanisms)
+        && compiler.auth.policy != AuthPolicy::Refuse
+        && offer.contains(Extension::Auth)
+    {
+        let message = format!("`{}` is offered before TLS, too", mechanism.facts().name);
+        let help = "who listens can guess passwords from it; add \"AUTH\" to `require_for` in [tls]";
+        compiler.findings.add(written.place.warning(message).with_help(help));
+    }
+}
+
+/// RFC 3207 4: a server that the whole Internet sends to must not require TLS.
+fn public_mx(compiler: &Compiler<'_>) {
+    let file = compiler.file;
+    let public = !compiler.relays_for_all()
+        && file.clients.allow.is_none()
+        && compiler.auth.policy != AuthPolicy::Required;
+    let passes = compiler.tls.starttls == StartTls::Passthrough;
+    if let Some(written) = file.tls.require_for.as_ref().filter(|_| public && !passes)
+        && compiler.tls.require_for.contains(&Verb::Mail)
+    {
+        let finding =
+            written.place.warning("senders without TLS cannot send here, and everybody may connect");
+        let help = "a public MX must not require it (RFC 3207 4); name partners in [clients] allow";
+        compiler.findings.add(finding.with_help(help));
+    }
+}
 
 /// Looks at rules one by one and against each other.
 pub(super) fn check(compiler: &Compiler<'_>, index: &RuleIndex, expectations: &[Expectation]) {

@@ -20,12 +20,64 @@ pub enum Check {
     Clients,
     /// `relay`
     Relay,
+    /// `tls.NAME`
+    Tls(TlsCheck),
+    /// `auth`, or `auth.NAME`
+    Auth(AuthCheck),
     /// `listener.sessions_per_client`, which the deployment file bounds and an `[[exempt]]` may lift.
     SessionsPerClient,
     /// Place in the policy's list of signatures.
     Signature(u32),
     /// Place in the policy's list of rules.
     Rule(u32),
+}
+
+/// What `[tls]` refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsCheck {
+    /// A command before TLS that `require_for` names.
+    RequireFor,
+    /// A handshake without the certificate that `client_certificate` requires.
+    ClientCertificate,
+}
+
+/// What `[auth]` refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AuthCheck {
+    /// Credentials that the backend refused, and mechanisms that are not offered here.
+    Credentials,
+    /// MAIL of a client that has not authenticated, where `policy` is `required`.
+    Policy,
+    /// More failures than `attempts`.
+    Attempts,
+    /// A sender that is none of the account's (`senders`).
+    Senders,
+}
+
+impl TlsCheck {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::RequireFor, Self::ClientCertificate];
+
+    const fn id(self) -> &'static str {
+        match self {
+            Self::RequireFor => "tls.require_for",
+            Self::ClientCertificate => "tls.client_certificate",
+        }
+    }
+}
+
+impl AuthCheck {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Credentials, Self::Policy, Self::Attempts, Self::Senders];
+
+    const fn id(self) -> &'static str {
+        match self {
+            Self::Credentials => "auth",
+            Self::Policy => "auth.policy",
+            Self::Attempts => "auth.attempts",
+            Self::Senders => "auth.senders",
+        }
+    }
 }
 
 impl Check {
@@ -46,6 +98,8 @@ impl Check {
         let violations = violations.filter(|check| check.canonical() == *check);
         [Check::Relay, Check::Clients, Check::SessionsPerClient]
             .into_iter()
+            .chain(TlsCheck::ALL.map(Check::Tls))
+            .chain(AuthCheck::ALL.map(Check::Auth))
             .chain(limits)
             .chain(verbs)
             .chain(violations)
@@ -68,6 +122,8 @@ impl Check {
             Check::Limit(limit) => format!("limits.{}", limit.name()),
             Check::Clients => "clients".to_owned(),
             Check::Relay => "relay".to_owned(),
+            Check::Tls(check) => check.id().to_owned(),
+            Check::Auth(check) => check.id().to_owned(),
             Check::SessionsPerClient => "listener.sessions_per_client".to_owned(),
             Check::Signature(_) | Check::Rule(_) => return None,
         })
@@ -77,6 +133,15 @@ impl Check {
     pub fn never_exempt(self) -> Option<&'static str> {
         match self {
             Check::Relay => Some("an exemption from `relay` would make an open relay"),
+            Check::Auth(AuthCheck::Credentials) => {
+                Some("whoever is refused by the backend is not who he says")
+            }
+            Check::Auth(AuthCheck::Policy) => Some(
+                "an exemption from `auth` would make an open relay; set `policy` to \"optional\" instead",
+            ),
+            Check::Tls(TlsCheck::ClientCertificate) => {
+                Some("the handshake has failed before any rule is asked; set `client_certificate` to \"ask\"")
+            }
             Check::Violation(violation) => match violation.facts().kind {
                 Kind::Framing => Some("framing is no opinion: two parsers would read two conversations"),
                 Kind::Grammar => {

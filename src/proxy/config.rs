@@ -2,7 +2,8 @@
 
 use crate::policy::Policy;
 use crate::policy::network::NetworkSet;
-use crate::session::{Connect, Waits, WhenDown};
+use crate::session::{Connect, RelayTls, Waits, WhenDown};
+use ipnet::IpNet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub struct Deployment {
     pub listeners: Vec<Listener>,
     /// Where they go.
     pub relays: Vec<Relay>,
+    /// What is shown to clients, and to relays that ask.
+    pub certificates: Vec<Certificate>,
     /// How long a drain waits for sessions to end.
     pub drain: Duration,
 }
@@ -32,6 +35,17 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// Further host names to answer to.
     pub hosts: Vec<String>,
+}
+
+/// `[certificate.NAME]`: the files of a certificate. They are read anew with each reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Its name in listeners, relays and metrics.
+    pub name: String,
+    /// The file with the certificate and those that lead to its CA.
+    pub chain: String,
+    /// The file with its key.
+    pub key: String,
 }
 
 /// `[[listener]]`
@@ -53,6 +67,24 @@ pub struct Listener {
     pub tarpit_sessions: usize,
     /// Room that is kept for partners, if there are any.
     pub reserve: Option<Reserve>,
+    /// How TLS comes about.
+    pub arrival: Arrival,
+    /// The names of its certificates, in the order in which they count.
+    pub certificates: Vec<String>,
+    /// Files with the CAs that say who a client is.
+    pub client_ca: Vec<String>,
+    /// The networks it is for, where another listener has the same address: the narrowest one counts.
+    pub from: Option<Vec<IpNet>>,
+}
+
+/// `tls` of a listener: how TLS comes about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrival {
+    /// By STARTTLS, as the rules say.
+    #[default]
+    StartTls,
+    /// Before anything is said (RFC 8314 3.3).
+    Implicit,
 }
 
 /// `reserve`: room for partners when everybody else has filled the rest.
@@ -83,6 +115,25 @@ pub struct Relay {
     pub waits: Waits,
     /// What a client hears while it cannot be reached.
     pub when_down: WhenDown,
+    /// Whether its link is secured.
+    pub tls: RelayTls,
+    /// On which terms.
+    pub terms: RelayTerms,
+}
+
+/// On which terms a relay's link is secured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RelayTerms {
+    /// Whether TLS comes before anything is said; otherwise by STARTTLS.
+    pub implicit: bool,
+    /// Files with the CAs that are believed; none: those of the system.
+    pub ca: Vec<String>,
+    /// The name that its certificate is for, where it is not that of the address.
+    pub name: Option<String>,
+    /// SHA-256 of the keys (SPKI) that are believed in place of any CA.
+    pub pins: Vec<[u8; 32]>,
+    /// The name of the certificate that is shown to it.
+    pub certificate: Option<String>,
 }
 
 /// `balance`: which address of a relay is tried first.
@@ -155,6 +206,7 @@ impl Deployment {
             admin: None,
             listeners: vec![listener],
             relays: vec![relay],
+            certificates: Vec::new(),
             drain: Self::DRAIN,
         }
     }
@@ -182,6 +234,10 @@ impl Listener {
             sessions: Self::SESSIONS,
             sessions_per_client: Self::SESSIONS_PER_CLIENT,
             tarpit_sessions: Self::tarpit_sessions(Self::SESSIONS),
+            arrival: Arrival::default(),
+            certificates: Vec::new(),
+            client_ca: Vec::new(),
+            from: None,
         }
     }
 }
@@ -214,6 +270,8 @@ impl Relay {
             connect_wait: Self::CONNECT_WAIT,
             waits: Waits::default(),
             when_down: WhenDown::default(),
+            tls: RelayTls::default(),
+            terms: RelayTerms::default(),
         }
     }
 }

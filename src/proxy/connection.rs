@@ -4,20 +4,27 @@
 //! done at once, from that buffer; nothing borrowed outlives the turn. Back-pressure follows from two rules: the client
 //! is read only while nothing waits to be written to either side, the relay only while nothing waits for the client.
 
+mod asking;
+mod passing;
+mod securing;
+
 use super::alarm::Alarm;
 use super::farewell::{Farewell, Then};
 use super::listener::Door;
 use super::means::Share;
 use super::news::News;
-use super::relay::Link;
+use super::relay::{Link, Opened};
 use super::reserve::Rank;
 use super::roll::Place;
 use super::tarpit::Stay;
 use super::turn::{self, Turn};
 use super::wire::{Hearing, Pieces, Read, Wire};
-use crate::event::{LinkFailure, Side};
-use crate::session::{Action, Happening, Moment, Output, Session, Setting};
+use crate::event::{Event, Side};
+use crate::session::{Action, Happening, Linger, Moment, Output, Session, Setting};
 use crate::telemetry::Who;
+use arrayvec::ArrayVec;
+use asking::Open;
+use passing::Passage;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -41,6 +48,8 @@ pub(super) struct Connection {
     /// What the session was told of the world.
     news: News,
     stay: Stay,
+    /// What the session waits to be told. Apart, because hardly any does.
+    question: Option<Box<Open>>,
     rank: Rank,
     place: Place,
 }
@@ -48,7 +57,7 @@ pub(super) struct Connection {
 /// The way to the relay.
 enum Way {
     None,
-    Opening(Pin<Box<dyn Future<Output = Result<Link, LinkFailure>> + Send>>),
+    Opening(Pin<Box<dyn Future<Output = Opened> + Send>>),
     /// Apart, because most of the connections that are idle have none.
     Open(Box<Link>),
 }
@@ -58,8 +67,12 @@ enum Way {
 enum Course {
     /// Nothing was said yet.
     Arriving,
+    /// TLS comes first, until then.
+    Securing(Moment),
     /// The session is on.
     Talking,
+    /// Octets pass uninspected.
+    Passing(Box<Passage>),
     /// It is over.
     Leaving(Box<Farewell>),
 }
@@ -74,6 +87,7 @@ impl Connection {
             share: Share::new(Arc::clone(&door.means)),
             news: News::none(),
             stay: Stay::default(),
+            question: None,
             session: Session::new(setting),
             rank,
             place,
@@ -86,13 +100,21 @@ impl Connection {
             // A new socket is writable at once, but it is known only when the runtime has looked.
             ready!(self.client.poll_ready(turn.cx));
             self.place.answer_to(turn.cx.waker());
-            self.course = Course::Talking;
             turn.output.clear();
-            self.session.begin(turn.now, turn.output);
-            self.carry_out(turn, 0);
+            self.arrive(turn.now);
+            if self.course == Course::Talking {
+                self.begin(turn);
+            }
         }
-        if self.course == Course::Talking {
-            self.talk(turn);
+        if let Course::Securing(until) = self.course
+            && self.secure_arrival(turn, until)
+        {
+            self.begin(turn);
+        }
+        match self.course {
+            Course::Talking => self.talk(turn),
+            Course::Passing(_) => self.pass(turn),
+            Course::Arriving | Course::Securing(_) | Course::Leaving(_) => {}
         }
         if let Course::Leaving(farewell) = &mut self.course {
             let gone = farewell.poll(turn.cx, turn.now, &mut self.client, turn.buffer);
@@ -106,14 +128,24 @@ impl Connection {
         Poll::Pending
     }
 
+    /// The session begins, after what it was told already.
+    fn begin(&mut self, turn: &mut Turn<'_, '_>) {
+        self.session.begin(turn.now, turn.output);
+        self.carry_out(turn, 0);
+    }
+
+    fn hear_news(&mut self, turn: &mut Turn<'_, '_>) {
+        while let Some(happening) = self.news.next(&self.door, self.rank) {
+            self.tell(turn, happening);
+        }
+    }
+
     fn talk(&mut self, turn: &mut Turn<'_, '_>) {
         if matches!(&self.way, Way::Open(link) if link.wire.is_pending()) {
             // The relay is the slow side, and the client's time is not spent by it.
             self.session.forgive(turn.now);
         }
-        while let Some(happening) = self.news.next(&self.door, self.rank) {
-            self.tell(turn, happening);
-        }
+        self.hear_news(turn);
         for round in 0.. {
             if self.course != Course::Talking || !self.go_round(turn) {
                 break;
@@ -137,7 +169,8 @@ impl Connection {
 
     /// Lets everything happen that can. False: nothing could.
     fn go_round(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let news = self.flush(turn) | self.poll_link(turn) | self.hear_relay(turn) | self.heed_alarm(turn);
+        let word = self.poll_tls(turn) | self.poll_link(turn) | self.poll_answer(turn);
+        let news = self.flush(turn) | word | self.hear_relay(turn) | self.heed_alarm(turn);
         // What a session did not take it may take after anything else has happened.
         let shown = news && self.show_kept(turn);
         let heard = self.hear_client(turn);
@@ -159,16 +192,17 @@ impl Connection {
     fn poll_link(&mut self, turn: &mut Turn<'_, '_>) -> bool {
         let Way::Opening(opening) = &mut self.way else { return false };
         let Poll::Ready(opened) = opening.as_mut().poll(turn.cx) else { return false };
+        self.way = Way::None;
         let happening = match opened {
-            Ok(link) => {
+            Ok((link, secured)) => {
                 self.way = Way::Open(Box::new(link));
                 turn.speaks(Side::Relay);
+                if let Some(secured) = secured {
+                    self.tell(turn, Happening::Secured(Side::Relay, secured));
+                }
                 Happening::LinkOpened
             }
-            Err(why) => {
-                self.way = Way::None;
-                Happening::LinkFailed(why)
-            }
+            Err(why) => why.into(),
         };
         self.tell(turn, happening);
         true
@@ -269,6 +303,7 @@ impl Connection {
         let (actions, scratch) = output.parts();
         // The two sides are independent of each other; what is for one leaves in one write.
         let (mut to_client, mut to_relay) = (Pieces::new(), Pieces::new());
+        let (mut secures, mut passes) = (ArrayVec::<_, 2>::new(), false);
         for action in actions {
             match action {
                 Action::Send { to, what } => {
@@ -289,24 +324,38 @@ impl Connection {
                 Action::CloseLink => {
                     if let Way::Open(mut link) = std::mem::replace(&mut self.way, Way::None) {
                         link.wire.send(cx, *now, &mut to_relay);
-                        link.close();
+                        link.close(cx);
                     }
                 }
-                Action::CloseClient(linger) => {
-                    let farewell = Farewell::new(*now, Then::of(linger, self.session.admission()));
-                    self.course = Course::Leaving(Box::new(farewell));
-                }
+                Action::CloseClient(linger) => self.leave(*now, linger),
+                // There are two sides, and TLS begins once on each.
+                Action::StartTls(side) => drop(secures.try_push(side)),
+                Action::PassThrough => passes = true,
+                Action::Ask(question) => self.ask(question),
                 Action::Learn(offer) => self.door.relay.learn(offer),
-                Action::Tell(event) => {
-                    let (client, id) = self.session.who();
-                    self.door.desk.tell(Who { client, session: id.as_str() }, &event);
-                }
+                Action::Tell(event) => self.tell_desk(&event),
             }
         }
         if let Way::Open(link) = &mut self.way {
             link.wire.send(cx, *now, &mut to_relay);
         }
         self.client.send(cx, *now, &mut to_client);
+        drop((to_client, to_relay));
+        secures.into_iter().for_each(|side| self.start_tls(side));
+        if passes {
+            self.start_passing(turn);
+        }
+    }
+
+    fn tell_desk(&self, event: &Event) {
+        let (client, id) = self.session.who();
+        self.door.desk.tell(Who { client, session: id.as_str() }, event);
+    }
+
+    /// The session is over: the last words go out, and then the sockets are closed.
+    fn leave(&mut self, now: Moment, linger: Linger) {
+        let then = Then::of(linger, self.session.admission());
+        self.course = Course::Leaving(Box::new(Farewell::new(now, then)));
     }
 
     fn heed_alarm(&mut self, turn: &mut Turn<'_, '_>) -> bool {
@@ -339,9 +388,14 @@ impl Connection {
         };
         match &self.course {
             Course::Arriving => None,
-            Course::Talking => {
+            Course::Securing(until) => Some(*until),
+            Course::Talking | Course::Passing(_) => {
                 let stuck = self.client.stuck_since().into_iter().chain(relay).map(|since| since + STUCK);
-                self.session.deadline().into_iter().chain(stuck).min()
+                let passage = match &self.course {
+                    Course::Passing(passage) => passage.until(),
+                    _ => None,
+                };
+                self.session.deadline().into_iter().chain(stuck).chain(passage).min()
             }
             Course::Leaving(farewell) => Some(farewell.until()),
         }

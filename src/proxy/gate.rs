@@ -1,15 +1,19 @@
 //! The whole of it, running: threads, listeners, the way out.
 
-use super::config::{Admin, Deployment};
+use super::clerks::Clerks;
+use super::config::{Admin, Deployment, Listener};
 use super::listener::{Door, Drain, Phase, bind};
+use super::lock;
 use super::means::Means;
+use super::papers::{Expiries, Papers};
+use super::porch::Porch;
 use super::relay::Relay;
 use crate::telemetry::Telemetry;
 use crate::telemetry::endpoint::Endpoint;
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::runtime::{self, Runtime};
@@ -22,10 +26,15 @@ const BEAT: Duration = Duration::from_millis(250);
 /// How long last words may take when the time for draining is over.
 const LAST: Duration = Duration::from_secs(3);
 
+/// How often it is looked whether a certificate ends soon.
+const ALMANAC: Duration = Duration::from_hours(24);
+
 /// A gate that runs. Dropping it does not stop it.
 #[derive(Debug)]
 pub struct Gate {
     doors: Arc<[Arc<Door>]>,
+    relays: Vec<Arc<Relay>>,
+    expiries: Arc<Mutex<Expiries>>,
     drain: Arc<Drain>,
     telemetry: Arc<Telemetry>,
     threads: Vec<JoinHandle<()>>,
@@ -47,6 +56,23 @@ impl Gate {
     /// Its figures.
     pub fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
+    }
+
+    /// Rules and certificates as the deployment says now, for whoever comes from now on; whoever is in keeps his. All of
+    /// it, or nothing, if any of it is wrong.
+    pub fn reload(&self, deployment: &Deployment) -> Result<(), String> {
+        let metrics = self.telemetry.metrics();
+        let papers = Papers::read(deployment).and_then(|papers| {
+            papers.fit(&self.doors, &self.relays)?;
+            Ok(papers)
+        });
+        metrics.reloaded(papers.is_ok());
+        let expiries = papers?.post(&self.doors, &self.relays);
+        expiries.show(metrics);
+        expiries.warn();
+        *lock(&self.expiries) = expiries;
+        tracing::info!("reloaded: rules and certificates are new for whoever comes now");
+        Ok(())
     }
 
     /// Takes no more sessions, and lets those that are there end what they are at.
@@ -85,12 +111,14 @@ fn enter(drain: &Drain, doors: &[Arc<Door>], phase: Phase) {
 }
 
 /// Runs until a signal says to go (SIGTERM or SIGINT: drain; a second one: at once), then drains.
-/// `started` is told once all addresses are bound.
+/// `started` is told once all addresses are bound. On SIGHUP `again` reads the deployment anew; none: it is wrong, and
+/// everything stays as it is.
 pub fn serve(
     deployment: Deployment,
     telemetry: Arc<Telemetry>,
     threads: usize,
     started: impl FnOnce(&Gate),
+    mut again: impl FnMut() -> Option<Deployment>,
 ) -> io::Result<()> {
     let waiting = runtime()?;
     let gate = {
@@ -101,11 +129,18 @@ pub fn serve(
     waiting.block_on(async {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        for leave in [Gate::drain, Gate::stop] {
-            tokio::select! {
-                _ = terminate.recv() => leave(&gate),
-                _ = interrupt.recv() => leave(&gate),
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut ways_out = [Gate::drain, Gate::stop].into_iter().peekable();
+        while ways_out.peek().is_some() {
+            let leaves = tokio::select! {
+                _ = terminate.recv() => true,
+                _ = interrupt.recv() => true,
+                _ = hangup.recv() => false,
                 () = gate.drain.reach(Phase::Closed) => break,
+            };
+            match ways_out.next_if(|_| leaves) {
+                Some(leave) => leave(&gate),
+                None => read_again(&gate, &mut again),
             }
         }
         io::Result::Ok(())
@@ -114,58 +149,97 @@ pub fn serve(
     Ok(())
 }
 
+fn read_again(gate: &Gate, again: &mut impl FnMut() -> Option<Deployment>) {
+    let done = match again() {
+        Some(deployment) => gate.reload(&deployment),
+        None => {
+            gate.telemetry.metrics().reloaded(false);
+            Err("the deployment file, or a file that it names, has errors".to_owned())
+        }
+    };
+    if let Err(reason) = done {
+        tracing::error!(reason, "not reloaded: everything stays as it was");
+    }
+}
+
 /// Binds every address and starts the threads.
 pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) -> io::Result<Gate> {
+    let papers = Papers::read(&deployment).map_err(io::Error::other)?;
     let kept = deployment.listeners.iter().filter_map(|listener| Some(listener.reserve.as_ref()?.sessions));
     let means = Means::new(telemetry.metrics(), deployment.buffer_memory, kept.sum());
     let drain = Arc::new(Drain::default());
-    let relays: HashMap<String, Arc<Relay>> = deployment
-        .relays
-        .iter()
-        .map(|relay| {
-            let figures = telemetry.metrics().relay(&relay.name);
-            let partners = deployment
-                .listeners
-                .iter()
-                .any(|listener| listener.relay == relay.name && listener.reserve.is_some());
-            (relay.name.clone(), Relay::new(relay.clone(), partners, Arc::clone(&means), figures))
-        })
-        .collect();
-    let (mut doors, mut sockets, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+    let relays = relays(&deployment, &means, &telemetry);
+    let clerks = Arc::new(Clerks::default());
+    let mut doors = Vec::new();
     for listener in &deployment.listeners {
         let relay = relays.get(&listener.relay).ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, format!("there is no relay `{}`", listener.relay))
         })?;
-        let share = (Arc::clone(&means), Arc::clone(&drain));
-        let door = Door::new(&deployment.name, listener, Arc::clone(relay), share, &telemetry);
-        for address in &listener.listen {
-            let socket = bind(*address).map_err(|error| at(*address, &error))?;
-            addresses.push((listener.name.clone(), socket.local_addr()?));
-            sockets.push((Arc::clone(&door), socket));
-        }
-        doors.push(door);
+        let share = (Arc::clone(&means), Arc::clone(&drain), Arc::clone(&clerks));
+        doors.push(Door::new(&deployment.name, listener, Arc::clone(relay), share, &telemetry));
     }
-    let doors: Arc<[Arc<Door>]> = doors.into();
+    let (sockets, addresses) = open(&deployment.listeners, &doors)?;
+    let (doors, relays): (Arc<[_]>, Vec<_>) = (doors.into(), relays.into_values().collect());
+    let expiries = papers.post(&doors, &relays);
+    expiries.show(telemetry.metrics());
+    let expiries = Arc::new(Mutex::new(expiries));
     let admin = deployment.admin.map(|admin| bind(admin.listen).map(|socket| (admin, socket))).transpose()?;
     let admin_address = admin.as_ref().map(|(_, socket)| socket.local_addr()).transpose()?;
     let mut started = Vec::new();
     for number in 0..threads.max(1) {
         let sockets = sockets
             .iter()
-            .map(|(door, socket)| Ok((Arc::clone(door), socket.try_clone()?)))
+            .map(|(porch, socket)| Ok((Arc::clone(porch), socket.try_clone()?)))
             .collect::<io::Result<Vec<_>>>()?;
         let (runtime, drain) = (runtime()?, Arc::clone(&drain));
         started.push(spawn(format!("gate-{number}"), move || work(&runtime, sockets, &drain))?);
     }
     drop(sockets);
     let (runtime, within) = (runtime()?, deployment.drain);
-    let control =
-        Control { doors: Arc::clone(&doors), drain: Arc::clone(&drain), telemetry: Arc::clone(&telemetry) };
+    let control = Control {
+        doors: Arc::clone(&doors),
+        drain: Arc::clone(&drain),
+        telemetry: Arc::clone(&telemetry),
+        expiries: Arc::clone(&expiries),
+    };
     started.push(spawn("control".to_owned(), move || runtime.block_on(control.run(admin, within)))?);
     for (listener, address) in &addresses {
         tracing::info!(listener, %address, "listening");
     }
-    Ok(Gate { doors, drain, telemetry, threads: started, addresses, admin: admin_address })
+    Ok(Gate { doors, relays, expiries, drain, telemetry, threads: started, addresses, admin: admin_address })
+}
+
+fn relays(deployment: &Deployment, means: &Arc<Means>, telemetry: &Telemetry) -> HashMap<String, Arc<Relay>> {
+    let made = deployment.relays.iter().map(|relay| {
+        let figures = telemetry.metrics().relay(&relay.name);
+        let mut listeners = deployment.listeners.iter();
+        let partners = listeners.any(|listener| listener.relay == relay.name && listener.reserve.is_some());
+        (relay.name.clone(), Relay::new(relay.clone(), partners, Arc::clone(means), figures))
+    });
+    made.collect()
+}
+
+/// A socket with those whom it leads to, and each listener's name with an address that was really bound.
+type Sockets = (Vec<(Arc<Porch>, TcpListener)>, Vec<(String, SocketAddr)>);
+
+/// Binds each address once. Of the listeners there one is for everybody, the others for their networks.
+fn open(listeners: &[Listener], doors: &[Arc<Door>]) -> io::Result<Sockets> {
+    let all = || listeners.iter().zip(doors);
+    let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
+    for (listener, door) in all().filter(|(listener, _)| listener.from.is_none()) {
+        for address in &listener.listen {
+            let beside = || all().filter(|(other, _)| other.from.is_some() && other.listen.contains(address));
+            let others =
+                beside().map(|(other, door)| (other.from.clone().unwrap_or_default(), Arc::clone(door)));
+            let porch = Porch::new(Arc::clone(door), others);
+            let socket = bind(*address).map_err(|error| at(*address, &error))?;
+            let bound = socket.local_addr()?;
+            addresses.push((listener.name.clone(), bound));
+            addresses.extend(beside().map(|(other, _)| (other.name.clone(), bound)));
+            sockets.push((Arc::new(porch), socket));
+        }
+    }
+    Ok((sockets, addresses))
 }
 
 fn at(address: SocketAddr, error: &io::Error) -> io::Error {
@@ -181,12 +255,12 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<JoinH
 }
 
 /// What a thread does: takes connections, and serves those that it took.
-fn work(runtime: &Runtime, sockets: Vec<(Arc<Door>, TcpListener)>, drain: &Drain) {
+fn work(runtime: &Runtime, sockets: Vec<(Arc<Porch>, TcpListener)>, drain: &Drain) {
     runtime.block_on(async {
         let mut accepting = tokio::task::JoinSet::new();
-        for (door, socket) in sockets {
+        for (porch, socket) in sockets {
             match tokio::net::TcpListener::from_std(socket) {
-                Ok(listener) => drop(accepting.spawn(door.accept(listener))),
+                Ok(listener) => drop(accepting.spawn(porch.accept(listener))),
                 Err(error) => tracing::error!(%error, "cannot listen"),
             }
         }
@@ -222,9 +296,19 @@ async fn look(doors: Arc<[Arc<Door>]>) {
     }
 }
 
+/// Looks once a day whether a certificate ends soon.
+async fn watch(expiries: Arc<Mutex<Expiries>>) {
+    let mut beat = tokio::time::interval(ALMANAC);
+    loop {
+        beat.tick().await;
+        lock(&expiries).warn();
+    }
+}
+
 /// What is nobody's session: the endpoint, the looks at bounds and relays, the way out.
 struct Control {
     doors: Arc<[Arc<Door>]>,
+    expiries: Arc<Mutex<Expiries>>,
     drain: Arc<Drain>,
     telemetry: Arc<Telemetry>,
 }
@@ -241,8 +325,10 @@ impl Control {
             }
         }
         let looking = tokio::spawn(look(Arc::clone(&self.doors)));
+        let watching = tokio::spawn(watch(Arc::clone(&self.expiries)));
         self.drain.reach(Phase::Draining).await;
         looking.abort();
+        watching.abort();
         tokio::select! {
             () = self.all_gone() => {}
             () = self.drain.reach(Phase::Over) => {}

@@ -1,33 +1,39 @@
-//! Where connections come in, and who is let in.
+//! The door of a listener: who is let in, and what all that are in share.
 
+use super::clerks::Clerks;
+use super::config::Arrival;
 use super::connection::Connection;
+use super::handshake::Failed;
 use super::means::{Descriptor, Means};
 use super::relay::Relay;
 use super::reserve::Rank;
 use super::roll::{Guest, Roll};
 use super::stress::Stress;
 use super::tarpit::Tarpit;
+use super::tls::Terms;
 use super::wire::Wire;
 use super::{config, probe};
 use crate::event::NoService;
 use crate::policy::Policy;
 use crate::policy::condition::Scene;
 use crate::policy::verdict::Check;
-use crate::session::{Setting, Station};
+use crate::session::{Moment, RelayTls, Setting, Station};
 use crate::telemetry::{Desk, Telemetry};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 /// Connections that wait to be accepted; the system may have a lower bound of its own.
 const BACKLOG: i32 = 4096;
 /// How long a listener rests when the system has no descriptor for it.
-const REST: Duration = Duration::from_millis(100);
+pub(super) const REST: Duration = Duration::from_millis(100);
+/// How often a client whose handshake came to nothing is spoken of: strangers must not fill a disk.
+const NOTED: Duration = Duration::from_secs(1);
 
 /// How far the process is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +87,10 @@ impl Drain {
 #[derive(Debug)]
 pub(super) struct Door {
     station: Arc<Station>,
-    policy: Arc<Policy>,
+    arrival: Arrival,
+    standing: RwLock<Standing>,
+    /// When a failed handshake was spoken of last.
+    noted: Mutex<Option<Moment>>,
     reserve: Option<config::Reserve>,
     roll: Arc<Roll>,
     pub(super) relay: Arc<Relay>,
@@ -90,6 +99,14 @@ pub(super) struct Door {
     pub(super) drain: Arc<Drain>,
     pub(super) stress: Stress,
     pub(super) tarpit: Tarpit,
+    pub(super) clerks: Arc<Clerks>,
+}
+
+/// What a reload changes, for whoever comes after it.
+#[derive(Debug)]
+struct Standing {
+    policy: Arc<Policy>,
+    terms: Option<Terms>,
 }
 
 impl Door {
@@ -97,7 +114,7 @@ impl Door {
         gate: &str,
         listener: &config::Listener,
         relay: Arc<Relay>,
-        (means, drain): (Arc<Means>, Arc<Drain>),
+        (means, drain, clerks): (Arc<Means>, Arc<Drain>, Arc<Clerks>),
         telemetry: &Arc<Telemetry>,
     ) -> Arc<Self> {
         let config = relay.config();
@@ -107,10 +124,14 @@ impl Door {
             connect: config.connect,
             when_down: config.when_down,
             waits: config.waits,
+            // The session's business is STARTTLS alone.
+            relay_tls: if config.terms.implicit { RelayTls::None } else { config.tls },
         };
         Arc::new(Self {
             station: Arc::new(station),
-            policy: Arc::clone(&listener.policy),
+            arrival: listener.arrival,
+            standing: RwLock::new(Standing { policy: Arc::clone(&listener.policy), terms: None }),
+            noted: Mutex::default(),
             roll: Roll::new(listener),
             reserve: listener.reserve.clone(),
             desk: telemetry.desk(&listener.name, listener.policy.profile(), relay.figures()),
@@ -119,38 +140,63 @@ impl Door {
             relay,
             means,
             drain,
+            clerks,
         })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.station.listener
+    }
+
+    /// The rules for whoever comes now.
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner).policy)
+    }
+
+    /// The terms on which clients get TLS now.
+    pub(super) fn terms(&self) -> Option<Terms> {
+        self.standing.read().unwrap_or_else(PoisonError::into_inner).terms.clone()
+    }
+
+    /// From now on these hold, for whoever comes.
+    pub(super) fn post(&self, policy: Arc<Policy>, terms: Option<Terms>) {
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Standing { policy, terms };
+    }
+
+    /// Whether TLS comes before anything is said.
+    pub(super) fn is_implicit(&self) -> bool {
+        self.arrival == Arrival::Implicit
+    }
+
+    /// Tells operators of a handshake that came to nothing, and what can be done about it.
+    pub(super) fn note(&self, client: SocketAddr, failed: &Failed) {
+        let now = self.means.now();
+        let mut noted = super::lock(&self.noted);
+        if noted.is_some_and(|at| now.since(at) < NOTED) {
+            return;
+        }
+        *noted = Some(now);
+        drop(noted);
+        let offered = failed.offered.as_ref().map(ToString::to_string).unwrap_or_default();
+        let (listener, reason) = (self.name(), failed.failure.name());
+        let remedy = failed.remedy().unwrap_or("-");
+        tracing::warn!(listener, %client, reason, why = failed.why, offered, remedy, "no TLS with a client");
     }
 
     pub(super) fn roll(&self) -> &Roll {
         &self.roll
     }
 
-    /// Takes connections until it is dropped.
-    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
-        loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => self.receive(stream, peer),
-                // It was gone before it was taken.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    tracing::warn!(listener = self.station.listener, %error, "cannot accept connections");
-                    tokio::time::sleep(REST).await;
-                }
-            }
-        }
-    }
-
-    fn receive(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
-        // An IPv4 client of an IPv6 socket is an IPv4 client, for rules and counts alike.
-        let client = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let guest = self.guest(client);
+    /// Takes in whoever has connected, or says why not.
+    pub(super) fn receive(self: &Arc<Self>, stream: TcpStream, client: SocketAddr) {
+        let policy = self.policy();
+        let guest = self.guest(client, &policy);
         let sufficient = self.means.suffice(guest.rank);
         let wire = Wire::new(stream, Descriptor::count(&self.means));
         let (place, admission) = self.roll.enter(client.ip(), guest);
         let setting = Setting {
             station: Arc::clone(&self.station),
-            policy: Arc::clone(&self.policy),
+            policy,
             client,
             id: self.means.name(),
             learned: self.relay.learned(self.means.now()),
@@ -161,10 +207,10 @@ impl Door {
     }
 
     /// Who has come. Those whom the rules name, or except, are bounded by the number of all sessions alone.
-    fn guest(&self, client: SocketAddr) -> Guest {
+    fn guest(&self, client: SocketAddr, policy: &Policy) -> Guest {
         let scene = Scene::arriving(client, &self.station.listener);
         let unbounded =
-            self.policy.names_client(client.ip()) || self.policy.is_exempt(Check::SessionsPerClient, &scene);
+            policy.names_client(client.ip()) || policy.is_exempt(Check::SessionsPerClient, &scene);
         Guest { rank: Rank::of(client.ip(), self.reserve.as_ref()), unbounded }
     }
 

@@ -7,11 +7,16 @@
 //! | file | noun |
 //! |---|---|
 //! | `config` | what the deployment file says, compiled |
-//! | `listener` | where connections come in, and who is let in |
-//! | `connection` | a client, its session, its link |
+//! | `porch`, `listener` | where connections come in, to which listener, and who is let in |
+//! | `connection` | a client, its session, its link; in its folder how it comes to TLS, asks, and lets pass |
 //! | `turn` | what a connection works with when it is its turn |
 //! | `alarm`, `farewell` | when it is due for a turn, and how it ends |
 //! | `wire` | one socket and what waits for it |
+//! | `stream`, `handshake`, `client_hello` | a socket with or without TLS; how it comes to it; what a client offers |
+//! | `tls`, `trust` | on which terms TLS is spoken, and who is believed |
+//! | `certificate`, `certificates` | one of them, with what stands in it; which of a listener's a client gets |
+//! | `papers` | what a reload changes, read as a whole |
+//! | `clerks` | who compares passwords, off the threads that serve |
 //! | `relay`, `links` | addresses, what is offered; who may have a link to it now |
 //! | `probe` | asking a relay what it offers |
 //! | `means` | memory, descriptors, time |
@@ -21,23 +26,34 @@
 //! | `gate` | the whole of it, running |
 
 mod alarm;
+mod certificate;
+mod certificates;
+mod clerks;
+mod client_hello;
 pub mod config;
 mod connection;
 mod farewell;
 mod gate;
+mod handshake;
 mod links;
 mod listener;
 mod means;
 mod news;
+mod papers;
+mod porch;
 mod probe;
 mod relay;
 mod reserve;
 mod roll;
+mod stream;
 mod stress;
 mod tarpit;
+mod tls;
+mod trust;
 mod turn;
 mod wire;
 
+pub use certificate::{Certificate, Description};
 pub use config::Deployment;
 pub use gate::{Gate, serve, start};
 

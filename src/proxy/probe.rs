@@ -1,7 +1,7 @@
 //! Asking a relay what it offers, by a session whose client says EHLO and QUIT: there is one machine that speaks SMTP.
 
 use super::means::Means;
-use super::relay::{Answer, Link, Relay};
+use super::relay::{Answer, Link, NotOpened, Relay};
 use super::reserve::Rank;
 use crate::event::{LinkFailure, Side};
 use crate::policy::Policy;
@@ -33,6 +33,7 @@ pub(super) async fn ask(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Mea
         connect: Connect::Hello,
         when_down: station.when_down,
         waits: station.waits,
+        relay_tls: station.relay_tls,
     };
     let hello = format!("EHLO {}\r\nQUIT\r\n", station.name);
     let setting = Setting {
@@ -44,7 +45,8 @@ pub(super) async fn ask(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Mea
         admission: Ok(()),
     };
     let (session, output) = (Session::new(setting), Output::default());
-    let mut probe = Probe { session, output, link: None, answer: Answer::Nothing, relay, means };
+    let mut probe =
+        Probe { session, output, link: None, heard: Vec::new(), answer: Answer::Nothing, relay, means };
     // What did not come in time is as good as nothing: one that takes connections and is silent is no relay.
     let _ = timeout(wait, probe.run(hello)).await;
     probe.relay.asked(probe.answer);
@@ -54,6 +56,8 @@ struct Probe {
     session: Session,
     output: Output,
     link: Option<Link>,
+    /// What the relay said and the session has not taken.
+    heard: Vec<u8>,
     answer: Answer,
     relay: Arc<Relay>,
     means: Arc<Means>,
@@ -64,7 +68,6 @@ impl Probe {
         self.session.begin(self.means.now(), &mut self.output);
         self.carry_out().await;
         let mut script = hello.as_bytes();
-        let mut heard = Vec::new();
         while !self.session.is_over() {
             let taken = self.session.receive(self.means.now(), Side::Client, script, &mut self.output);
             script = script.get(taken..).unwrap_or_default();
@@ -72,20 +75,21 @@ impl Probe {
                 continue;
             }
             let Some(link) = &mut self.link else { return };
-            match link.wire.stream().read_buf(&mut heard).await {
+            match link.wire.stream().read_buf(&mut self.heard).await {
                 Ok(octets) if octets > 0 && self.answer == Answer::Nothing => self.answer = Answer::Other,
                 Ok(octets) if octets > 0 => {}
                 Ok(_) | Err(_) => return,
             }
-            let taken = self.session.receive(self.means.now(), Side::Relay, &heard, &mut self.output);
-            heard.drain(..taken);
+            let taken = self.session.receive(self.means.now(), Side::Relay, &self.heard, &mut self.output);
+            self.heard.drain(..taken);
             self.carry_out().await;
         }
     }
 
-    /// Does what the session says to do, as far as it concerns the relay. True: the link was opened, or not.
+    /// Does what the session says to do, as far as it concerns the relay. True: a link or TLS came of it, or not, and
+    /// the session has more to say.
     async fn carry_out(&mut self) -> bool {
-        let (mut to_relay, mut opens) = (Vec::new(), false);
+        let (mut to_relay, mut opens, mut secures) = (Vec::new(), false, false);
         let (actions, scratch) = self.output.parts();
         for action in actions {
             match action {
@@ -93,6 +97,7 @@ impl Probe {
                     to_relay.extend_from_slice(Output::octets(scratch, &[], &what));
                 }
                 Action::OpenLink => opens = true,
+                Action::StartTls(Side::Relay) => secures = true,
                 Action::Learn(offer) => {
                     self.relay.learn(offer);
                     self.answer = Answer::Offer;
@@ -100,6 +105,9 @@ impl Probe {
                 Action::Send { to: Side::Client, .. }
                 | Action::CloseLink
                 | Action::CloseClient(_)
+                | Action::StartTls(Side::Client)
+                | Action::PassThrough
+                | Action::Ask(_)
                 | Action::Tell(_) => {}
             }
         }
@@ -107,23 +115,51 @@ impl Probe {
         if let Some(link) = &mut self.link {
             // A relay that breaks off is found out when it is read.
             let _ = link.wire.stream().write_all(&to_relay).await;
+            let _ = link.wire.stream().flush().await;
         }
         if opens {
-            let happening = match Arc::clone(&self.relay).open(Rank::Partner).await {
-                Ok(link) => {
-                    self.link = Some(link);
-                    Happening::LinkOpened
-                }
-                Err(why) => {
-                    if why == LinkFailure::NoTurn {
-                        self.answer = Answer::NotAsked;
-                    }
-                    Happening::LinkFailed(why)
-                }
-            };
-            self.session.happened(self.means.now(), happening, &mut self.output);
+            self.open().await;
         }
-        opens
+        if secures {
+            self.secure().await;
+        }
+        opens || secures
+    }
+
+    async fn open(&mut self) {
+        match Arc::clone(&self.relay).open(Rank::Partner).await {
+            Ok((link, secured)) => {
+                self.link = Some(link);
+                if let Some(secured) = secured {
+                    self.tell(Happening::Secured(Side::Relay, secured));
+                }
+                self.tell(Happening::LinkOpened);
+            }
+            Err(why) => {
+                if why == NotOpened::Link(LinkFailure::NoTurn) {
+                    self.answer = Answer::NotAsked;
+                }
+                self.tell(why.into());
+            }
+        }
+    }
+
+    /// The handshake of the link, to its end.
+    async fn secure(&mut self) {
+        // What came before the handshake is not the relay's word.
+        self.heard.clear();
+        let Some(link) = &mut self.link else { return };
+        match link.secure_now().await {
+            Ok(secured) => self.tell(Happening::Secured(Side::Relay, secured)),
+            Err(why) => {
+                self.link = None;
+                self.tell(why.into());
+            }
+        }
+    }
+
+    fn tell(&mut self, happening: Happening) {
+        self.session.happened(self.means.now(), happening, &mut self.output);
     }
 }
 

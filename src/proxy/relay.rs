@@ -1,20 +1,25 @@
 //! A relay: its addresses, its links, what it offers, and whether it can be reached.
 
 use super::config::{self, Address, Balance, Host};
+use super::handshake::{Failed, Part};
 use super::links::{Links, Turn};
 use super::lock;
 use super::means::{Descriptor, Means};
 use super::reserve::Rank;
 use super::stress::Load;
+use super::tls::Calling;
 use super::wire::Wire;
-use crate::event::{LinkFailure, NoService};
-use crate::session::{Moment, Offer, WhenDown};
+use crate::event::{LinkFailure, NoService, Secured, Side, TlsFailure};
+use crate::session::{Happening, Moment, Offer, WhenDown};
 use crate::telemetry::OfRelay;
 use prometheus::IntGauge;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::task::Context;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -37,7 +42,9 @@ pub(super) struct Relay {
     links: Arc<Links>,
     /// The address that comes first, under `balance = "spread"`.
     next: AtomicUsize,
-    names: Mutex<Option<(Moment, Vec<SocketAddr>)>>,
+    names: Mutex<Option<(Moment, Vec<Target>)>>,
+    /// On which terms TLS is spoken with it.
+    calling: RwLock<Option<Arc<Calling>>>,
     learned: RwLock<Option<Arc<Offer>>>,
     /// Whether it does not answer.
     down: AtomicBool,
@@ -56,12 +63,40 @@ enum Inquiry {
     Over(Moment),
 }
 
+/// Where a link may go: an address, and what the file calls its host.
+#[derive(Clone, Debug)]
+struct Target {
+    address: SocketAddr,
+    host: Host,
+}
+
 /// A link: the socket, and the turn that goes with it.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) wire: Wire,
+    relay: Arc<Relay>,
+    host: Host,
     turn: Turn,
     count: Count,
+}
+
+/// What comes of opening one: with TLS, where that comes before anything is said.
+pub(super) type Opened = Result<(Link, Option<Box<Secured>>), NotOpened>;
+
+/// Why a link was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotOpened {
+    Link(LinkFailure),
+    Tls(TlsFailure),
+}
+
+impl From<NotOpened> for Happening {
+    fn from(why: NotOpened) -> Self {
+        match why {
+            NotOpened::Link(why) => Self::LinkFailed(why),
+            NotOpened::Tls(why) => Self::NotSecured(Side::Relay, why),
+        }
+    }
 }
 
 /// A link that operators see.
@@ -111,6 +146,7 @@ impl Relay {
             links,
             next: AtomicUsize::new(0),
             names: Mutex::default(),
+            calling: RwLock::default(),
             learned: RwLock::default(),
             down: AtomicBool::new(false),
             inquiry: Mutex::default(),
@@ -200,21 +236,43 @@ impl Relay {
         self.links.load()
     }
 
-    /// Opens a link, when it is this one's turn.
-    pub(super) async fn open(self: Arc<Self>, rank: Rank) -> Result<Link, LinkFailure> {
-        let Some(turn) = self.links.turn(rank).await else { return Err(LinkFailure::NoTurn) };
-        let descriptor = Descriptor::count(&self.means);
-        let Some(stream) = self.connect().await else { return Err(LinkFailure::NoConnection) };
-        let count = Count::of(self.figures.active());
-        Ok(Link { wire: Wire::new(stream, descriptor), turn, count })
+    /// From now on TLS is spoken with it on these terms.
+    pub(super) fn call_on(&self, terms: Option<Calling>) {
+        *self.calling.write().unwrap_or_else(PoisonError::into_inner) = terms.map(Arc::new);
     }
 
-    async fn connect(&self) -> Option<TcpStream> {
-        for address in self.addresses().await {
+    fn calling(&self) -> Option<Arc<Calling>> {
+        self.calling.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells operators that TLS came to nothing.
+    pub(super) fn note(&self, failed: &Failed) {
+        let (relay, reason) = (&self.config.name, failed.failure.name());
+        tracing::warn!(relay, reason, why = failed.why, "no TLS with the relay");
+    }
+
+    /// Opens a link, when it is this one's turn.
+    pub(super) async fn open(self: Arc<Self>, rank: Rank) -> Opened {
+        let Some(turn) = self.links.turn(rank).await else {
+            return Err(NotOpened::Link(LinkFailure::NoTurn));
+        };
+        let descriptor = Descriptor::count(&self.means);
+        let Some((stream, host)) = self.connect().await else {
+            return Err(NotOpened::Link(LinkFailure::NoConnection));
+        };
+        let count = Count::of(self.figures.active());
+        let wire = Wire::new(stream, descriptor);
+        let mut link = Link { wire, relay: Arc::clone(&self), host, turn, count };
+        let secured = if self.config.terms.implicit { Some(link.secure_now().await?) } else { None };
+        Ok((link, secured))
+    }
+
+    async fn connect(&self) -> Option<(TcpStream, Host)> {
+        for Target { address, host } in self.targets().await {
             if let Ok(Ok(stream)) = timeout(self.config.connect_wait, TcpStream::connect(address)).await {
                 // What is written is complete: there is nothing to wait for.
                 let _ = stream.set_nodelay(true);
-                return Some(stream);
+                return Some((stream, host));
             }
         }
         self.is_gone("the relay cannot be reached");
@@ -222,44 +280,47 @@ impl Relay {
     }
 
     /// All addresses, in the order in which they are to be tried.
-    async fn addresses(&self) -> Vec<SocketAddr> {
+    async fn targets(&self) -> Vec<Target> {
         let first = match self.config.balance {
             Balance::First => 0,
             Balance::Spread => self.next.fetch_add(1, Ordering::Relaxed),
         };
-        let mut addresses = match self.fixed() {
+        let mut targets = match self.fixed() {
             Some(fixed) => fixed,
             None => self.look_up().await,
         };
-        let count = addresses.len().max(1);
-        addresses.rotate_left(first % count);
-        addresses
+        let count = targets.len().max(1);
+        targets.rotate_left(first % count);
+        targets
     }
 
     /// All addresses, if there is no name among them.
-    fn fixed(&self) -> Option<Vec<SocketAddr>> {
+    fn fixed(&self) -> Option<Vec<Target>> {
         let fixed = |address: &Address| match address.host {
-            Host::Ip(ip) => Some(SocketAddr::new(ip, address.port)),
+            Host::Ip(ip) => {
+                Some(Target { address: SocketAddr::new(ip, address.port), host: address.host.clone() })
+            }
             Host::Name(_) => None,
         };
         self.config.addresses.iter().map(fixed).collect()
     }
 
-    async fn look_up(&self) -> Vec<SocketAddr> {
+    async fn look_up(&self) -> Vec<Target> {
         let now = self.means.now();
-        if let Some((at, addresses)) = &*lock(&self.names)
+        if let Some((at, targets)) = &*lock(&self.names)
             && now.since(*at) < NAMES_FRESH
         {
-            return addresses.clone();
+            return targets.clone();
         }
         let mut found = Vec::new();
-        for address in &self.config.addresses {
-            match &address.host {
-                Host::Ip(ip) => found.push(SocketAddr::new(*ip, address.port)),
+        for Address { host, port } in &self.config.addresses {
+            let target = |address| Target { address, host: host.clone() };
+            match host {
+                Host::Ip(ip) => found.push(target(SocketAddr::new(*ip, *port))),
                 Host::Name(name) => {
-                    let lookup = tokio::net::lookup_host((name.as_str(), address.port));
+                    let lookup = tokio::net::lookup_host((name.as_str(), *port));
                     if let Ok(Ok(addresses)) = timeout(self.config.connect_wait, lookup).await {
-                        found.extend(addresses);
+                        found.extend(addresses.map(target));
                     }
                 }
             }
@@ -285,15 +346,38 @@ impl Link {
         self.turn.take_recall()
     }
 
-    /// Closes it as it stands, once what was said is out; nobody waits for that.
-    pub(super) fn close(self) {
-        let Self { wire, turn, count } = self;
-        let (mut stream, pending, descriptor) = wire.into_rest();
-        if pending.is_empty() {
-            return;
+    /// Begins the handshake, on the terms of the relay.
+    pub(super) fn secure(&mut self) {
+        match self.relay.calling().and_then(|calling| calling.dial(&self.host)) {
+            Some(dialling) => self.wire.secure(Part::Client(dialling)),
+            // No name, no terms: then nothing more is said on it, and it is closed when that is found out.
+            None => self.wire.mute(),
         }
+    }
+
+    /// As [`secure`](Self::secure), and waits for the end of it.
+    pub(super) async fn secure_now(&mut self) -> Result<Box<Secured>, NotOpened> {
+        self.secure();
+        let handshake = poll_fn(|cx| self.wire.poll_secure(cx, &mut []));
+        let done = timeout(self.relay.config.waits.open, handshake).await;
+        done.unwrap_or_else(|_| Err(Failed::timed_out())).map_err(|failed| {
+            self.relay.note(&failed);
+            NotOpened::Tls(failed.failure)
+        })
+    }
+
+    /// Closes it as it stands, once what was said is out; nobody waits for that.
+    pub(super) fn close(self, cx: &mut Context<'_>) {
+        let Self { mut wire, turn, count, .. } = self;
+        if !wire.is_pending() {
+            return wire.shut(cx);
+        }
+        let (mut stream, pending, descriptor) = wire.into_rest();
         tokio::spawn(async move {
-            let rest = tokio::io::AsyncWriteExt::write_all(&mut stream, &pending);
+            let rest = async {
+                stream.write_all(&pending).await?;
+                stream.shutdown().await
+            };
             // A relay that does not take it in time hears no end of mail data: what it has is no message.
             let _ = timeout(LAST_WORDS, rest).await;
             drop((stream, turn, count, descriptor));
@@ -320,10 +404,10 @@ mod tests {
         let mut config = config::Relay::new("test", addresses(&["192.0.2.1:25", "192.0.2.2:25"]));
         config.balance = Balance::Spread;
         let relay = relay(config);
-        let first = |addresses: Vec<SocketAddr>| addresses.first().unwrap().ip().to_string();
-        assert_eq!(first(relay.addresses().await), "192.0.2.1");
-        assert_eq!(first(relay.addresses().await), "192.0.2.2");
-        assert_eq!(first(relay.addresses().await), "192.0.2.1");
+        let first = |targets: Vec<Target>| targets.first().unwrap().address.ip().to_string();
+        assert_eq!(first(relay.targets().await), "192.0.2.1");
+        assert_eq!(first(relay.targets().await), "192.0.2.2");
+        assert_eq!(first(relay.targets().await), "192.0.2.1");
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! One of a connection's two sockets, and what waits for it.
 
+use super::handshake::{Failed, Part};
 use super::means::Descriptor;
+use super::stream::Stream;
+use crate::event::Secured;
 use crate::session::Moment;
 use arrayvec::ArrayVec;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -18,7 +21,7 @@ pub(super) type Pieces<'a> = ArrayVec<&'a [u8], PIECES>;
 /// A socket. While nothing waits it has no memory of its own.
 #[derive(Debug)]
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     waiting: Option<Box<Waiting>>,
     hearing: Hearing,
     writing: Writing,
@@ -30,8 +33,8 @@ pub(super) struct Wire {
 struct Waiting {
     /// What the peer has not taken.
     pending: Vec<u8>,
-    /// Since when it takes nothing of it.
-    stuck: Moment,
+    /// Since when it takes nothing of what was said, if something of it is not out.
+    stuck: Option<Moment>,
     /// What the session has not taken.
     kept: Vec<u8>,
 }
@@ -65,19 +68,54 @@ pub(super) enum Read {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, descriptor: Descriptor) -> Self {
+    pub(super) fn new(socket: TcpStream, descriptor: Descriptor) -> Self {
+        let stream = Stream::Plain(socket);
         Self { stream, waiting: None, hearing: Hearing::Open, writing: Writing::Open, descriptor }
     }
 
-    /// The socket itself, where nothing else waits for it.
-    pub(super) fn stream(&mut self) -> &mut TcpStream {
+    /// The stream itself, where nothing else waits for it.
+    pub(super) fn stream(&mut self) -> &mut Stream {
         &mut self.stream
     }
 
     /// Whether the first write will find room.
     pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        // A socket that is broken already says so at the first read.
-        self.stream.poll_write_ready(cx).map(|_| ())
+        self.stream.poll_write_ready(cx)
+    }
+
+    /// From here on a handshake is on: it begins once what waits is out. What was kept is forgotten: it came before, and
+    /// whoever put it there is not the one with whom TLS will hold (RFC 3207 4.2).
+    pub(super) fn secure(&mut self, part: Part) {
+        self.keep(&[]);
+        self.stream.shake(part);
+    }
+
+    /// Goes on with it; the buffer is there to look into.
+    pub(super) fn poll_secure(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<Box<Secured>, Failed>> {
+        if self.is_pending() {
+            return Poll::Pending;
+        }
+        let Some(handshake) = self.stream.handshake() else { return Poll::Pending };
+        Poll::Ready(match ready!(handshake.poll(cx, buffer)) {
+            Ok((stream, secured)) => {
+                self.stream = Stream::secure(stream);
+                Ok(secured)
+            }
+            Err(mut failed) => {
+                self.stream = Stream::remains(failed.socket.take());
+                self.mute();
+                Err(failed)
+            }
+        })
+    }
+
+    /// Nothing more is said on it.
+    pub(super) fn mute(&mut self) {
+        self.writing = Writing::Broken;
     }
 
     /// Whether nothing is known to have come that was not read.
@@ -87,7 +125,12 @@ impl Wire {
 
     /// Whether something waits for the peer.
     pub(super) fn is_pending(&self) -> bool {
-        !self.pending().is_empty()
+        !self.pending().is_empty() || self.owes()
+    }
+
+    /// Whether what was said is not out, although nobody here has it any more.
+    fn owes(&self) -> bool {
+        self.writing == Writing::Open && self.stream.owes()
     }
 
     fn pending(&self) -> &[u8] {
@@ -101,7 +144,7 @@ impl Wire {
 
     /// Since when the peer takes nothing of what waits for it, if something does.
     pub(super) fn stuck_since(&self) -> Option<Moment> {
-        self.waiting.as_ref().filter(|waiting| !waiting.pending.is_empty()).map(|waiting| waiting.stuck)
+        self.waiting.as_ref().and_then(|waiting| waiting.stuck)
     }
 
     pub(super) fn hearing(&self) -> Hearing {
@@ -115,7 +158,9 @@ impl Wire {
 
     /// Memory that this side holds.
     pub(super) fn memory(&self) -> usize {
-        self.waiting.as_ref().map_or(0, |waiting| waiting.pending.capacity() + waiting.kept.capacity())
+        let waiting =
+            self.waiting.as_ref().map_or(0, |waiting| waiting.pending.capacity() + waiting.kept.capacity());
+        waiting + self.stream.memory()
     }
 
     /// Reads behind what is kept, into a buffer that is larger.
@@ -162,7 +207,8 @@ impl Wire {
 
     /// Gives back the memory of what no longer waits.
     fn settle(&mut self) {
-        self.waiting.take_if(|waiting| waiting.pending.is_empty() && waiting.kept.is_empty());
+        let owes = self.owes();
+        self.waiting.take_if(|waiting| !owes && waiting.pending.is_empty() && waiting.kept.is_empty());
     }
 
     /// Says what is in the pieces, and empties them. What the peer does not take waits.
@@ -179,12 +225,11 @@ impl Wire {
             let rest = piece.get(written..).unwrap_or_default();
             written = written.saturating_sub(piece.len());
             if self.writing == Writing::Open && !rest.is_empty() {
-                let waiting = self.waiting.get_or_insert_default();
-                if waiting.pending.is_empty() {
-                    waiting.stuck = now;
-                }
-                waiting.pending.extend_from_slice(rest);
+                self.waiting.get_or_insert_default().pending.extend_from_slice(rest);
             }
+        }
+        if self.is_pending() {
+            self.waiting.get_or_insert_default().stuck.get_or_insert(now);
         }
     }
 
@@ -202,7 +247,32 @@ impl Wire {
 
     /// Says more of what waits. True: all of it has gone.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>, now: Moment) -> bool {
-        let Some(waiting) = &mut self.waiting else { return false };
+        if !self.is_pending() {
+            return false;
+        }
+        let gone = self.flush_pending(cx);
+        if let Some(waiting) = self.waiting.as_mut().filter(|_| gone > 0) {
+            waiting.stuck = Some(now);
+            waiting.pending.drain(..gone);
+        }
+        let owed = self.pending().is_empty() && self.owes();
+        if owed && matches!(Pin::new(&mut self.stream).poll_flush(cx), Poll::Ready(Err(_))) {
+            self.mute();
+        }
+        if self.is_pending() {
+            self.waiting.get_or_insert_default().stuck.get_or_insert(now);
+            return false;
+        }
+        if let Some(waiting) = &mut self.waiting {
+            (waiting.pending, waiting.stuck) = (Vec::new(), None);
+        }
+        self.settle();
+        true
+    }
+
+    /// How many octets of what waits have gone.
+    fn flush_pending(&mut self, cx: &mut Context<'_>) -> usize {
+        let Some(waiting) = &self.waiting else { return 0 };
         let mut gone = 0;
         while let Some(rest) = waiting.pending.get(gone..).filter(|rest| !rest.is_empty()) {
             match Pin::new(&mut self.stream).poll_write(cx, rest) {
@@ -214,17 +284,7 @@ impl Wire {
                 Poll::Pending => break,
             }
         }
-        if gone == 0 {
-            return false;
-        }
-        waiting.stuck = now;
-        if gone < waiting.pending.len() {
-            waiting.pending.drain(..gone);
-            return false;
-        }
-        waiting.pending = Vec::new();
-        self.settle();
-        true
+        gone
     }
 
     /// Says that nothing more will be said.
@@ -234,8 +294,8 @@ impl Wire {
         self.keep(&[]);
     }
 
-    /// Takes the socket and what waits for it.
-    pub(super) fn into_rest(self) -> (TcpStream, Vec<u8>, Descriptor) {
+    /// Takes the stream and what waits for it.
+    pub(super) fn into_rest(self) -> (Stream, Vec<u8>, Descriptor) {
         let pending = self.waiting.map(|waiting| waiting.pending).unwrap_or_default();
         (self.stream, pending, self.descriptor)
     }

@@ -43,7 +43,12 @@ fn play(policy: &Arc<Policy>, expectation: &Expectation, dialogue: &str) -> Resu
         .is_some_and(|line| line.starts_with("C<"));
     let text = if greeted { dialogue.to_owned() } else { format!("C< 220*\n{dialogue}") };
     let added = usize::from(!greeted);
-    let scene = Scene { client: expectation.client, ..Scene::default() };
+    let scene = Scene {
+        client: expectation.client,
+        tls: expectation.tls,
+        auth: expectation.auth.clone(),
+        ..Scene::default()
+    };
     let place = |difference: super::Difference| {
         format!("line {} of the dialogue: {}", difference.line.saturating_sub(added), difference.text)
     };

@@ -1,10 +1,11 @@
 //! One session, played.
 
 use super::polite::Polite;
-use super::scene::{RelayScene, Scene};
-use crate::event::{Event, LinkFailure, Side};
+use super::scene::{Backend, Handshakes, RelayScene, Scene};
+use crate::event::{Event, LinkFailure, Secured, Side, TlsFailure};
 use crate::policy::Policy;
-use crate::session::{Action, Happening, Moment, Offer, Output, Session};
+use crate::policy::tls::TlsVersion;
+use crate::session::{Action, Answer, Answered, Happening, Moment, Offer, Output, Question, Session};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,15 @@ pub struct Player {
     now: Moment,
     cuts: Cuts,
     scene: RelayScene,
+    /// Whether links are in TLS from their first octet on.
+    relay_in_tls: bool,
+    handshakes: Handshakes,
+    backend: Backend,
+    /// The last question that was asked.
+    pub question: Option<Question>,
+    /// Whether the relay's certificate is verified.
+    verified: bool,
+    course: Course,
     /// The relay behind.
     pub relay: Polite,
     link: LinkEnd,
@@ -41,6 +51,17 @@ pub struct Player {
     pub client_closed: bool,
     /// What sessions to come would be told of the relay.
     pub learned: Option<Arc<Offer>>,
+}
+
+/// What octets are to the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// Its own to read.
+    Plain,
+    /// Of this side they are those of a handshake.
+    Handshake(Side),
+    /// Nobody's.
+    Passing,
 }
 
 /// The relay's end of the link.
@@ -68,6 +89,12 @@ impl Player {
             now: Moment::after_start(Duration::from_secs(1)),
             cuts,
             scene: scene.relay,
+            relay_in_tls: scene.relay_in_tls,
+            handshakes: scene.handshakes,
+            backend: scene.backend,
+            question: None,
+            verified: scene.verified,
+            course: Course::Plain,
             relay: Polite::new(&scene.offer),
             link: LinkEnd::None,
             kept: Kept::default(),
@@ -77,6 +104,13 @@ impl Player {
             client_closed: false,
             learned: None,
         };
+        if scene.tls {
+            let secured = Happening::Secured(Side::Client, Box::new(player.secured(Side::Client)));
+            player.session.happened(player.now, secured, &mut player.out);
+        }
+        if let Some(account) = &scene.auth {
+            player.session.vouch(account);
+        }
         player.session.begin(player.now, &mut player.out);
         player.carry_out(&[]);
         player.turn();
@@ -113,6 +147,18 @@ impl Player {
 
     fn say(&mut self, side: Side, octets: &[u8]) {
         for piece in pieces(self.cuts, octets) {
+            match (self.course, side) {
+                (Course::Handshake(shaking), _) if shaking == side => {
+                    self.handshake_ends(side, Err(TlsFailure::Garbled));
+                    return self.turn();
+                }
+                (Course::Passing, Side::Client) => self.relay_heard.extend_from_slice(piece),
+                (Course::Passing, Side::Relay) => self.client_heard.extend_from_slice(piece),
+                _ => {}
+            }
+            if self.course == Course::Passing {
+                continue;
+            }
             match side {
                 Side::Client => self.kept.client.extend_from_slice(piece),
                 Side::Relay => self.kept.relay.extend_from_slice(piece),
@@ -139,6 +185,82 @@ impl Player {
     pub fn link_opens(&mut self) {
         self.link = LinkEnd::Open;
         self.happens(Happening::LinkOpened);
+    }
+
+    /// Whether octets pass uninspected.
+    pub fn is_passing(&self) -> bool {
+        self.course == Course::Passing
+    }
+
+    /// The handshake on this side ends well.
+    pub fn handshake_holds(&mut self, side: Side) -> Result<(), String> {
+        self.ends_handshake(side, Ok(()))
+    }
+
+    /// It does not.
+    pub fn handshake_fails(&mut self, side: Side) -> Result<(), String> {
+        self.ends_handshake(side, Err(TlsFailure::Alert))
+    }
+
+    fn ends_handshake(&mut self, side: Side, how: Result<(), TlsFailure>) -> Result<(), String> {
+        if self.course != Course::Handshake(side) {
+            return Err(format!("there is no handshake on the side of the {side:?}"));
+        }
+        self.handshake_ends(side, how);
+        self.turn();
+        Ok(())
+    }
+
+    fn handshake_ends(&mut self, side: Side, how: Result<(), TlsFailure>) {
+        self.course = Course::Plain;
+        if how.is_err() && side == Side::Relay {
+            self.link = LinkEnd::None;
+            self.relay.hang_up();
+        }
+        let what = match how {
+            Ok(()) => Happening::Secured(side, Box::new(self.secured(side))),
+            Err(why) => Happening::NotSecured(side, why),
+        };
+        self.session.happened(self.now, what, &mut self.out);
+        self.carry_out(&[]);
+    }
+
+    /// The last question is answered. False: there is none.
+    pub fn answers(&mut self, what: Answered) -> bool {
+        let asked = self.answer_question(what);
+        self.turn();
+        asked
+    }
+
+    fn answer_question(&mut self, what: Answered) -> bool {
+        let Some(Question { number, .. }) = self.question.take() else { return false };
+        self.answer_number(number, what);
+        true
+    }
+
+    /// A question that was asked before the last one is answered.
+    pub fn answers_late(&mut self, what: Answered) {
+        let Some(number) = self.question.as_ref().map(|question| question.number.wrapping_sub(1)) else {
+            return;
+        };
+        self.answer_number(number, what);
+        self.turn();
+    }
+
+    fn answer_number(&mut self, number: u32, what: Answered) {
+        self.session.happened(self.now, Happening::Answered(Answer { number, what }), &mut self.out);
+        self.carry_out(&[]);
+    }
+
+    fn secured(&self, side: Side) -> Secured {
+        let verified = side == Side::Relay && self.verified;
+        Secured {
+            version: TlsVersion::V1_3,
+            cipher: "TLS_AES_128_GCM_SHA256",
+            name: None,
+            peer: verified.then(|| "relay.example".into()),
+            resumed: false,
+        }
     }
 
     /// From now on nobody takes a connection.
@@ -204,16 +326,28 @@ impl Player {
                 }
                 Action::OpenLink => self.open_link(),
                 Action::CloseLink => {
+                    if self.course == Course::Handshake(Side::Relay) {
+                        self.course = Course::Plain;
+                    }
                     self.link = LinkEnd::None;
                     self.kept.relay.clear();
                     self.relay.hang_up();
                 }
+                Action::StartTls(side) => self.course = Course::Handshake(side),
+                Action::PassThrough => self.course = Course::Passing,
+                Action::Ask(question) => self.question = Some(question),
                 Action::CloseClient(_) => self.client_closed = true,
                 Action::Learn(offer) => self.learned = Some(offer),
                 Action::Tell(event) => self.events.push(event),
             }
         }
         out.clear();
+        if let (Course::Handshake(side), Handshakes::Hold) = (self.course, self.handshakes) {
+            self.handshake_ends(side, Ok(()));
+        }
+        if let Backend::Says(what) = self.backend {
+            self.answer_question(what);
+        }
         // Answers of the relay may have come of what was sent; they are shown in the next turn.
         if self.out.is_empty() {
             self.out = out;
@@ -237,6 +371,10 @@ impl Player {
     }
 
     fn open_link(&mut self) {
+        if self.relay_in_tls {
+            let secured = Happening::Secured(Side::Relay, Box::new(self.secured(Side::Relay)));
+            self.session.happened(self.now, secured, &mut self.out);
+        }
         match self.scene {
             RelayScene::Polite | RelayScene::Scripted => {
                 self.link = LinkEnd::Opening;

@@ -18,6 +18,10 @@ pub struct Message {
 #[derive(Debug)]
 pub struct Polite {
     offer: Vec<String>,
+    /// Whether the link is in TLS.
+    secured: bool,
+    /// How the AUTH exchange that is on is to be answered.
+    auth: Vec<&'static str>,
     reading: Reading,
     waiting: Vec<u8>,
     open: Message,
@@ -41,6 +45,8 @@ impl Polite {
     pub fn new(offer: &[String]) -> Self {
         Self {
             offer: offer.to_vec(),
+            secured: false,
+            auth: Vec::new(),
             reading: Reading::Lines,
             waiting: Vec::new(),
             open: Message::default(),
@@ -53,6 +59,7 @@ impl Polite {
     /// Its greeting: a new link.
     pub fn greet(&mut self) -> Vec<u8> {
         (self.reading, self.waiting, self.open) = (Reading::Lines, Vec::new(), Message::default());
+        (self.secured, self.auth) = (false, Vec::new());
         b"220 relay.example ESMTP\r\n".to_vec()
     }
 
@@ -74,7 +81,14 @@ impl Polite {
             Reading::Lines => {
                 let Some(end) = memchr::memmem::find(&self.waiting, b"\r\n") else { return false };
                 let line: Vec<u8> = self.waiting.drain(..end.saturating_add(2)).take(end).collect();
-                said.extend_from_slice(self.answer(&line).as_bytes());
+                let answer = match self.auth.pop() {
+                    Some(_) if line == b"*" => self.auth_ends("501 5.7.0 cancelled\r\n"),
+                    Some(wanted) if wanted.as_bytes() != line => self.auth_ends(WRONG),
+                    Some(_) if self.auth.is_empty() => RIGHT.into(),
+                    Some(_) => "334 UGFzc3dvcmQ6\r\n".into(),
+                    None => self.answer(&line),
+                };
+                said.extend_from_slice(answer.as_bytes());
                 self.commands.push(line);
             }
             Reading::Data => {
@@ -110,7 +124,11 @@ impl Polite {
         let verb = words.first().map(|verb| verb.to_ascii_uppercase()).unwrap_or_default();
         let argument = line.get(verb.len().saturating_add(1)..).unwrap_or_default().to_vec();
         match verb.as_slice() {
-            b"EHLO" => ehlo(&self.offer),
+            b"EHLO" => ehlo(self.offer.iter().filter(|keyword| !self.secured || *keyword != "STARTTLS")),
+            b"STARTTLS" if self.offer.iter().any(|keyword| keyword == "STARTTLS") && !self.secured => {
+                self.secured = true;
+                "220 2.0.0 go ahead\r\n".into()
+            }
             b"HELO" => "250 relay.example\r\n".into(),
             b"MAIL" => {
                 self.open = Message { sender: argument, ..Message::default() };
@@ -129,6 +147,7 @@ impl Polite {
                 self.reading = Reading::Chunk { left: size.unwrap_or_default(), last: words.len() > 2 };
                 String::new()
             }
+            b"AUTH" => self.authenticate(&argument),
             b"RSET" => {
                 self.open = Message::default();
                 "250 2.0.0 forgotten\r\n".into()
@@ -144,6 +163,36 @@ impl Polite {
     }
 }
 
+/// What it says to anna@example.com with the password `secret`, and to everybody else.
+const RIGHT: &str = "235 2.7.0 welcome\r\n";
+const WRONG: &str = "535 5.7.8 wrong\r\n";
+
+/// What she says in PLAIN; in LOGIN, the last first.
+const PLAIN: &str = "AGFubmFAZXhhbXBsZS5jb20Ac2VjcmV0";
+const LOGIN: [&str; 2] = ["c2VjcmV0", "YW5uYUBleGFtcGxlLmNvbQ=="];
+
+impl Polite {
+    fn authenticate(&mut self, argument: &[u8]) -> String {
+        match argument.split_at_checked(b"PLAIN ".len()) {
+            Some((b"PLAIN ", message)) if message == PLAIN.as_bytes() => RIGHT.into(),
+            None if argument == b"PLAIN" => {
+                self.auth = vec![PLAIN];
+                "334 \r\n".into()
+            }
+            None if argument == b"LOGIN" => {
+                self.auth = LOGIN.into();
+                "334 VXNlcm5hbWU6\r\n".into()
+            }
+            _ => WRONG.into(),
+        }
+    }
+
+    fn auth_ends(&mut self, how: &str) -> String {
+        self.auth.clear();
+        how.into()
+    }
+}
+
 /// Where the terminator's dot stands: at the very front, or behind CRLF.
 fn end_of_data(octets: &[u8]) -> Option<usize> {
     if octets.starts_with(b".\r\n") {
@@ -152,8 +201,8 @@ fn end_of_data(octets: &[u8]) -> Option<usize> {
     memchr::memmem::find(octets, b"\r\n.\r\n").map(|at| at.saturating_add(2))
 }
 
-fn ehlo(offer: &[String]) -> String {
-    let lines: Vec<&str> = ["relay.example"].into_iter().chain(offer.iter().map(String::as_str)).collect();
+fn ehlo<'o>(offer: impl Iterator<Item = &'o String>) -> String {
+    let lines: Vec<&str> = ["relay.example"].into_iter().chain(offer.map(String::as_str)).collect();
     let last = lines.len().saturating_sub(1);
     let line = |(at, text): (usize, &&str)| format!("250{}{text}\r\n", if at == last { ' ' } else { '-' });
     lines.iter().enumerate().map(line).collect()
@@ -161,7 +210,7 @@ fn ehlo(offer: &[String]) -> String {
 
 /// The offer that such a relay makes.
 pub(super) fn offer(keywords: &[String]) -> Offer {
-    match reply::read(ehlo(keywords).as_bytes()) {
+    match reply::read(ehlo(keywords.iter()).as_bytes()) {
         Read::Reply { reply, .. } => Offer::of_ehlo(&reply, Moment::default()),
         Read::Incomplete | Read::Broken(_) => Offer::of_helo(Moment::default()),
     }

@@ -2,7 +2,7 @@
 
 use crate::event::NoService;
 use crate::policy::Policy;
-use crate::session::{Connect, SessionId, Setting, Station, Waits, WhenDown};
+use crate::session::{Answered, Connect, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -23,6 +23,40 @@ pub struct Scene {
     pub offer: Vec<String>,
     /// How the relay behaves.
     pub relay: RelayScene,
+    /// Whether the client came in TLS.
+    pub tls: bool,
+    /// The account as which it has authenticated.
+    pub auth: Option<String>,
+    /// What is said to a question.
+    pub backend: Backend,
+    /// Whether the link is secured by STARTTLS.
+    pub relay_tls: RelayTls,
+    /// Whether the link is in TLS from its first octet on.
+    pub relay_in_tls: bool,
+    /// Whether the relay shows a certificate that is verified.
+    pub verified: bool,
+    /// How handshakes end.
+    pub handshakes: Handshakes,
+    /// Whether it can only be played as it is written: what is cut elsewhere is another conversation.
+    pub uncut: bool,
+}
+
+/// What is said to the questions that a session asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// This, at once.
+    Says(Answered),
+    /// What the transcript says.
+    Awaited,
+}
+
+/// How handshakes of TLS end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshakes {
+    /// Well, and at once.
+    Hold,
+    /// As the transcript says; what is said in clear before that breaks them.
+    Awaited,
 }
 
 /// How the relay behaves.
@@ -58,6 +92,14 @@ impl Default for Scene {
             .map(String::from)
             .into(),
             relay: RelayScene::Polite,
+            tls: false,
+            auth: None,
+            backend: Backend::Says(Answered::Yes),
+            relay_tls: RelayTls::None,
+            relay_in_tls: false,
+            verified: true,
+            handshakes: Handshakes::Hold,
+            uncut: false,
         }
     }
 }
@@ -71,6 +113,7 @@ impl Scene {
             connect: self.connect,
             when_down: self.when_down,
             waits: Waits::default(),
+            relay_tls: self.relay_tls,
         };
         Setting {
             station: Arc::new(station),
@@ -98,6 +141,18 @@ impl Scene {
             ("relay", "scripted") => self.relay = RelayScene::Scripted,
             ("relay", "silent") => self.relay = RelayScene::Silent,
             ("relay", "absent") => self.relay = RelayScene::Absent,
+            ("tls", "yes") => self.tls = true,
+            ("auth", _) => self.auth = Some(value.to_owned()),
+            ("backend", "yes") => self.backend = Backend::Says(Answered::Yes),
+            ("backend", "no") => self.backend = Backend::Says(Answered::No),
+            ("backend", "unknown") => self.backend = Backend::Says(Answered::Unknown),
+            ("backend", "awaited") => self.backend = Backend::Awaited,
+            ("relay-tls", "opportunistic") => self.relay_tls = RelayTls::Opportunistic,
+            ("relay-tls", "required") => self.relay_tls = RelayTls::Required,
+            ("relay-tls", "implicit") => self.relay_in_tls = true,
+            ("relay-certificate", "unverified") => self.verified = false,
+            ("handshakes", "awaited") => self.handshakes = Handshakes::Awaited,
+            ("cuts", "none") => self.uncut = true,
             ("offer", _) => self.offer = value.split(',').map(|word| word.trim().to_owned()).collect(),
             ("turned-away", _) => self.admission = Err(no_service(value)?),
             _ => return Err(format!("`{key} {value}` says nothing that a scene knows")),

@@ -18,11 +18,11 @@
 //! `\` at the end of a line leaves out its CRLF; `C< 250*` takes a whole reply, however many lines it has; and `{{a*500}}` is 500 times `a`.
 
 use super::player::{Cuts, Player};
-use super::scene::{RelayScene, Scene};
+use super::scene::{Backend, Handshakes, RelayScene, Scene};
 use crate::event::{Event, Force, Side};
 use crate::policy::Policy;
 use crate::policy::verdict::Action;
-use crate::session::Happening;
+use crate::session::{Answered, Happening};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,14 @@ pub struct Transcript {
     pub rules: String,
     steps: Vec<(usize, Step)>,
 }
+
+/// What may become of a handshake.
+const HANDSHAKES: [&str; 4] =
+    ["client secured", "client handshake fails", "relay secured", "relay handshake fails"];
+
+/// What may be said to a question.
+const ANSWERS: [(&str, Answered); 3] =
+    [("answer yes", Answered::Yes), ("answer no", Answered::No), ("answer unknown", Answered::Unknown)];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -84,6 +92,15 @@ impl Transcript {
         let scripted = transcript.steps.iter().any(|(_, step)| matches!(step, Step::RelaySays(_)));
         if scripted && transcript.scene.relay == RelayScene::Polite {
             transcript.scene.relay = RelayScene::Scripted;
+        }
+        let awaited =
+            |step: &Step| matches!(step, Step::Happens(what) if HANDSHAKES.contains(&what.as_str()));
+        if transcript.steps.iter().any(|(_, step)| awaited(step)) {
+            transcript.scene.handshakes = Handshakes::Awaited;
+        }
+        let answers = |step: &Step| matches!(step, Step::Happens(what) if answer(what).is_some());
+        if transcript.steps.iter().any(|(_, step)| answers(step)) {
+            transcript.scene.backend = Backend::Awaited;
         }
         Ok(transcript)
     }
@@ -138,6 +155,7 @@ impl Transcript {
 
     /// Plays it, whatever is heard besides; gives the player as it stands at the end.
     pub(super) fn skim(&self, policy: &Arc<Policy>, cuts: Cuts) -> Result<Player, Difference> {
+        let cuts = if self.scene.uncut { Cuts::Whole } else { cuts };
         let mut player = Player::new(Arc::clone(policy), &self.scene, cuts);
         for (line, step) in &self.steps {
             take(&mut player, step).map_err(|text| Difference { line: *line, text })?;
@@ -221,6 +239,12 @@ fn happens(player: &mut Player, what: &str) -> Result<(), String> {
         "client ends" => player.happens(Happening::Ended(Side::Client)),
         "relay ends" => player.happens(Happening::Ended(Side::Relay)),
         "relay goes" => player.relay_goes(),
+        "client secured" => return player.handshake_holds(Side::Client),
+        "relay secured" => return player.handshake_holds(Side::Relay),
+        "client handshake fails" => return player.handshake_fails(Side::Client),
+        "relay handshake fails" => return player.handshake_fails(Side::Relay),
+        "uninspected" if player.is_passing() => {}
+        "inspected" if !player.is_passing() => {}
         "stress" => player.happens(Happening::Stressed),
         "relief" => player.happens(Happening::Relieved),
         "tarpit full" => player.happens(Happening::TarpitFull),
@@ -235,15 +259,22 @@ fn happens(player: &mut Player, what: &str) -> Result<(), String> {
         "offer learned" if player.learned.is_some() => {}
         "offer not learned" if player.learned.is_none() => {}
         "client closed" | "client not closed" | "offer learned" | "offer not learned" | "link closed"
-        | "link open" => {
+        | "link open" | "uninspected" | "inspected" => {
             return Err(format!("it is not so that: {what}"));
         }
+        "late answer yes" => player.answers_late(Answered::Yes),
+        _ if answer(what).is_some_and(|what| player.answers(what)) => {}
         _ => {
             let span = what.strip_suffix(" pass").and_then(duration);
             player.pass(span.ok_or_else(|| format!("`{what}` cannot happen"))?);
         }
     }
     Ok(())
+}
+
+/// What a line says to a question.
+fn answer(words: &str) -> Option<Answered> {
+    ANSWERS.iter().find(|(known, _)| *known == words).map(|(_, what)| *what)
 }
 
 fn duration(text: &str) -> Option<Duration> {

@@ -2,10 +2,11 @@
 
 use super::clock::Moment;
 use super::content::Content;
-use super::exchange::{Action as Do, Asked, Cleared, Own, Words};
+use super::exchange::{Asked, Cleared, Own, Words};
 use super::hello::Hello;
-use super::link::{self, Link, Step};
+use super::link::{self, Link};
 use super::offer::Announced;
+use super::opening::Need;
 use super::phase::{Phase, Stage};
 use super::transaction::{Standing, Transaction};
 use super::{Connect, Output, Session, WhenDown, replies};
@@ -13,6 +14,7 @@ use crate::event::{Ending, Event, Fate, LinkFailure, Origin, Outcome};
 use crate::policy::verdict::{Refusal, Verdict};
 use crate::smtp::command::{self, Argument, Command};
 use crate::smtp::extension::{Extension, Extensions};
+use crate::smtp::mechanism::Mechanism;
 use crate::smtp::parameter::{Body, Parameter};
 use crate::smtp::path::Host;
 use crate::smtp::reply::{Code, Reply};
@@ -27,17 +29,13 @@ pub(super) enum Turn {
     Waits,
 }
 
-/// What the link says to a command that needs it.
-enum Need {
-    Ready,
-    Waits,
-    Failed(LinkFailure, Words),
-}
-
-/// Whether a command uses what the relay does not offer (any more). SIZE is understood here, and need not go on.
+/// Whether a command uses what the relay does not offer (any more). SIZE and AUTH are understood here, and need not go
+/// on.
 fn uses_more(command: &Command<'_>, offered: Extensions) -> bool {
     let gone = |parameter: Parameter<'_>| {
-        parameter.needs().is_none_or(|needed| needed != Extension::Size && !offered.contains(needed))
+        parameter.needs().is_none_or(|needed| {
+            !matches!(needed, Extension::Size | Extension::Auth) && !offered.contains(needed)
+        })
     };
     let locked = command.verb.facts().unlocked_by.is_some_and(|extension| !offered.contains(extension));
     match &command.argument {
@@ -80,6 +78,11 @@ impl Session {
             (Ok(Argument::Chunk { size, last }), _) => self.bdat(now, *size, *last, out),
             (_, Verb::Quit) => self.quit(now, out),
             (_, Verb::Rset) => self.rset(now, command, cleared, out),
+            (Ok(Argument::Auth { mechanism, initial }), _) => match Mechanism::from_wire(mechanism) {
+                Some(mechanism) => self.auth(now, (mechanism, *initial), cleared, out),
+                None => self.answered(&replies::NO_MECHANISM, out),
+            },
+            (_, Verb::StartTls) => self.start_tls(now, command, cleared, out),
             (_, Verb::Noop) if !matches!(self.link, Link::Open { .. }) => {
                 self.answered(&replies::NOTHING_DONE, out)
             }
@@ -107,7 +110,7 @@ impl Session {
             Need::Failed(why, words) => return self.without_link(now, why, &words, command.verb, out),
             Need::Ready => {}
         }
-        let offered = self.offered();
+        let offered = self.taken_there();
         if uses_more(command, offered) {
             return self.offer_changed(command.verb, out);
         }
@@ -115,8 +118,15 @@ impl Session {
         Turn::Taken(Fate::Forwarded)
     }
 
+    /// The extensions whose parameters go on to the relay: it cannot tell a client that nobody knows from one that it
+    /// believes, so that RFC 4954 5 has AUTH= stay here.
+    fn taken_there(&self) -> Extensions {
+        let offered = self.offered();
+        if self.proven.account.is_some() { offered } else { offered.without(Extension::Auth) }
+    }
+
     /// What was offered from memory is gone: the retry meets the new offer.
-    fn offer_changed(&mut self, verb: Verb, out: &mut Output) -> Turn {
+    pub(super) fn offer_changed(&mut self, verb: Verb, out: &mut Output) -> Turn {
         if !self.exchange.is_empty() {
             // What is in flight is answered first: the transaction ends here.
             return Turn::Waits;
@@ -128,52 +138,6 @@ impl Session {
         self.abandon(out);
         self.phase = Phase::Parting;
         Turn::Taken(Fate::Refused)
-    }
-
-    /// Asks for the link. Its hello is the client's own: `hello`, or the one that was accepted.
-    fn need_link(&mut self, now: Moment, hello: Option<Box<[u8]>>, out: &mut Output) -> Need {
-        let by = now + self.setting.station.waits.open;
-        match std::mem::replace(&mut self.link, Link::Closed) {
-            open @ Link::Open { .. } => {
-                self.link = open;
-                Need::Ready
-            }
-            opening @ Link::Opening { .. } => {
-                self.link = opening;
-                Need::Waits
-            }
-            Link::Failed(why, words) => Need::Failed(why, words),
-            Link::Greeted => {
-                let hello = hello.unwrap_or_else(|| self.own_hello());
-                let step = if hello.starts_with(b"HELO") { Step::Helo(hello) } else { Step::Ehlo(hello) };
-                self.say_hello(now, step, by, out);
-                Need::Waits
-            }
-            Link::Closed => {
-                let hello = hello.unwrap_or_else(|| self.own_hello());
-                out.act(Do::OpenLink);
-                self.link = Link::Opening { step: Step::Connecting(Some(hello)), by };
-                Need::Waits
-            }
-        }
-    }
-
-    /// The hello for a link: the client's, or the gate's for a client that has said none.
-    fn own_hello(&self) -> Box<[u8]> {
-        match self.phase.hello() {
-            Some(hello) => link::spoken(hello.verb, hello.name()),
-            None => link::spoken(Verb::Ehlo, self.setting.station.name.as_bytes()),
-        }
-    }
-
-    /// Says hello on the link.
-    pub(super) fn say_hello(&mut self, now: Moment, step: Step, by: Moment, out: &mut Output) {
-        match &step {
-            Step::Ehlo(hello) => self.exchange.say(now, Own::Ehlo(link::name(hello)), out),
-            Step::Helo(hello) => self.exchange.say(now, Own::Helo(link::name(hello)), out),
-            Step::Connecting(_) | Step::Greeting(_) => {}
-        }
-        self.link = Link::Opening { step, by };
     }
 
     /// A command that cannot have the link it needs hears why.
@@ -216,7 +180,7 @@ impl Session {
         if let Link::Open { hello, .. } = &self.link
             && *hello != spoken
         {
-            let announced = Announced::of(&self.setting.policy, &self.offer());
+            let announced = Announced::of(&self.setting.policy, &self.offer(), &self.proven);
             let hello = Hello::new(verb, name, announced, held);
             self.exchange.forward(now, cleared, |_| false, Asked::Hello(Box::new(hello)), out);
             return Turn::Taken(Fate::Forwarded);
@@ -235,7 +199,7 @@ impl Session {
             }
         }
         self.forget_transaction(now, out);
-        let announced = Announced::of(&self.setting.policy, &self.offer());
+        let announced = Announced::of(&self.setting.policy, &self.offer(), &self.proven);
         self.introduce(Hello::new(verb, name, announced, held), out);
         Turn::Taken(Fate::Answered)
     }
@@ -324,7 +288,7 @@ impl Session {
 
     /// Tells the relay of a MAIL that was answered here. Gives a turn if the recipient has to wait or cannot go on.
     fn late_mail(&mut self, now: Moment, out: &mut Output) -> Option<Turn> {
-        let offered = self.offered();
+        let offered = self.taken_there();
         let Self { phase, exchange, .. } = self;
         let transaction = phase.transaction_mut().filter(|mail| matches!(mail.standing, Standing::Here))?;
         let mail = transaction.command();

@@ -64,8 +64,11 @@ impl Session {
             return self.swallow(now, rest, out);
         }
         match &self.phase {
-            Phase::Leaving(..) | Phase::Over => rest.len(),
+            Phase::Leaving(_) | Phase::Over => rest.len(),
+            Phase::Securing(_) | Phase::Passing(_) => 0,
+            _ if self.exchange.asks_tls() => self.speaks_before_tls(now, rest, out),
             Phase::Connecting(_) => self.early_talker(now, rest, out),
+            Phase::Introduced(_, Stage::Auth(_)) => self.auth_line(now, rest, out),
             Phase::Introduced(_, Stage::Data(..)) if self.exchange.is_empty() => {
                 self.mail_data(now, input, at, out)
             }
@@ -116,8 +119,7 @@ impl Session {
             }
             return rest.len();
         }
-        let lenient = self.line_ends() == LineEnds::Lenient;
-        match line::cut(rest, lenient) {
+        match line::cut(rest, self.is_lenient()) {
             Cut::Incomplete => 0,
             // Who is cut off hears first what it is still owed.
             Cut::Broken(_) if !self.exchange.is_empty() => 0,
@@ -125,25 +127,41 @@ impl Session {
                 self.refuse(now, violation(fault, Response::Disconnect), None, rest, out);
                 rest.len()
             }
-            Cut::Line { body, taken } => match self.command(now, body, taken, out) {
+            Cut::Line { body, taken } => match self.command(now, (body, taken), taken < rest.len(), out) {
                 Turn::Taken(_) => taken,
                 Turn::Waits => 0,
             },
         }
     }
 
+    /// Whether a LF alone ends a line.
+    pub(super) fn is_lenient(&self) -> bool {
+        self.line_ends() == LineEnds::Lenient
+    }
+
     pub(super) fn line_ends(&self) -> LineEnds {
         self.setting.policy.line_ends(self.setting.client.ip())
     }
 
-    fn command(&mut self, now: Moment, body: &[u8], length: usize, out: &mut Output) -> Turn {
+    /// A line of so many octets; `followed`: more came with it.
+    fn command(
+        &mut self,
+        now: Moment,
+        (body, length): (&[u8], usize),
+        followed: bool,
+        out: &mut Output,
+    ) -> Turn {
         let command = command::parse(body);
         let joins = command.verb == Verb::Rcpt && self.pipelines() && self.exchange.takes_recipient();
         if !self.exchange.is_empty() && !joins {
             return Turn::Waits;
         }
-        if matches!(self.phase, Phase::Parting) && command.verb != Verb::Quit {
-            self.disconnect(now, &replies::COME_BACK, Ending::RelayLost, out);
+        let gone = match self.phase {
+            Phase::Parting => Some(replies::COME_BACK),
+            _ => self.is_orphaned().then_some(replies::RELAY_LOST),
+        };
+        if let Some(words) = gone.filter(|_| command.verb != Verb::Quit) {
+            self.disconnect(now, &words, Ending::RelayLost, out);
             return self.taken(command.verb, length, Fate::Refused, out);
         }
         if now >= self.farewell && self.is_between() && command.verb != Verb::Quit {
@@ -154,7 +172,7 @@ impl Session {
         else {
             return Turn::Waits;
         };
-        let spoken = Spoken { command: &command, length, line: body };
+        let spoken = Spoken { command: &command, length, line: body, followed };
         let judgement = self.judge(now, spoken, place);
         if let Verdict::Refuse(refusal) = &judgement.verdict
             && !self.exchange.is_empty()
@@ -194,6 +212,9 @@ impl Session {
             // RFC 9422 4.1: every one counts, the refused ones included.
             self.tally.transactions = self.tally.transactions.saturating_add(1);
         }
+        if verb == Verb::Auth {
+            self.tally.auths = self.tally.auths.saturating_add(1);
+        }
         if verb.facts().trivial {
             self.tally.trivial = self.tally.trivial.saturating_add(1);
         }
@@ -221,6 +242,9 @@ impl Session {
         if command.verb == Verb::Rcpt {
             self.tally.refused_recipients = self.tally.refused_recipients.saturating_add(1);
             out.tell(Event::Recipient(Outcome::RefusedByGate));
+        }
+        if command.verb == Verb::Auth {
+            self.auth_refused(command, out);
         }
         self.refuse(now, refusal, Some(command.verb), body, out);
         Turn::Taken(Fate::Refused)

@@ -2,7 +2,7 @@
 
 use super::clock::Moment;
 use super::content::{Content, Fault};
-use super::exchange::{Action as Do, Own};
+use super::exchange::Own;
 use super::judge::{refusal, violation};
 use super::link::Link;
 use super::phase::{Phase, Stage};
@@ -65,14 +65,6 @@ impl Session {
         if matches!(self.phase, Phase::Introduced(_, Stage::Data(..))) {
             self.drop_link(out);
         }
-    }
-
-    /// Closes the link as it stands.
-    pub(super) fn drop_link(&mut self, out: &mut Output) {
-        if !matches!(self.link, Link::Closed | Link::Failed(..)) {
-            out.act(Do::CloseLink);
-        }
-        self.link = Link::Closed;
     }
 
     /// CRLF.CRLF was seen.

@@ -12,11 +12,13 @@ use super::clock::Moment;
 use super::hello::Hello;
 use crate::event::Side;
 use crate::policy::verdict::{self, Refusal, Verdict};
+use crate::smtp::base64::is_base64;
 use crate::smtp::command::Command;
 use crate::smtp::mail_data::Piece;
 use crate::smtp::parameter::Parameter;
 use crate::smtp::reply::{Code, Heard, Reply};
 use crate::smtp::verb::Verb;
+use crate::smtp::violation::Violation;
 use queue::Queue;
 
 /// Proof that the relay may hear this. It is made in this file alone: from a command with the verdict *forward*, from
@@ -38,6 +40,17 @@ impl<'c, 'l> Cleared<&'c Command<'l>> {
     }
 }
 
+/// A line of an AUTH exchange, as the client says it (RFC 4954 4).
+#[derive(Debug)]
+pub(super) struct Response<'l>(&'l [u8]);
+
+impl<'l> Cleared<Response<'l>> {
+    /// Clears base64: nothing else can stand in it, and one decoder reads what any other does.
+    pub(super) fn base64(line: &'l [u8]) -> Result<Self, Violation> {
+        if is_base64(line) { Ok(Self(Response(line))) } else { Err(Violation::AuthLine) }
+    }
+}
+
 impl<'p> Cleared<Piece<'p>> {
     /// Clears what the scanner released.
     pub(super) fn released(piece: Piece<'p>) -> Self {
@@ -52,6 +65,8 @@ pub(super) enum Own<'a> {
     Ehlo(&'a [u8]),
     /// HELO, to a relay that takes no EHLO.
     Helo(&'a [u8]),
+    /// STARTTLS, for the leg between the two of us.
+    StartTls,
     /// The chunk of released content that goes out behind it.
     Chunk(usize),
     /// The end of a message in chunks.
@@ -60,6 +75,8 @@ pub(super) enum Own<'a> {
     EndOfMailData,
     /// Forget this mail transaction.
     Reset,
+    /// The end of an AUTH exchange.
+    CancelAuth,
     /// Farewell.
     Quit,
 }
@@ -71,10 +88,12 @@ impl Own<'_> {
         let _ = match self {
             Self::Ehlo(name) => out.write_all(&[b"EHLO ", name, b"\r\n"].concat()),
             Self::Helo(name) => out.write_all(&[b"HELO ", name, b"\r\n"].concat()),
+            Self::StartTls => out.write_all(b"STARTTLS\r\n"),
             Self::Chunk(size) => write!(out, "BDAT {size}\r\n"),
             Self::LastChunk => out.write_all(b"BDAT 0 LAST\r\n"),
             Self::EndOfMailData => out.write_all(b".\r\n"),
             Self::Reset => out.write_all(b"RSET\r\n"),
+            Self::CancelAuth => out.write_all(b"*\r\n"),
             Self::Quit => out.write_all(b"QUIT\r\n"),
         };
     }
@@ -95,6 +114,10 @@ pub(super) enum Asked {
     Message,
     /// A RSET of our own.
     Reset,
+    /// A step of an AUTH exchange; the client hears the reply.
+    Auth,
+    /// The end of one, because of this.
+    AuthCancelled(Violation),
 }
 
 /// Something that waits for its turn to be said to the client.
@@ -161,6 +184,11 @@ impl Exchange {
             })
     }
 
+    /// Whether a STARTTLS of the client's is on its way.
+    pub(super) fn asks_tls(&self) -> bool {
+        matches!(self.asked(), Some(Asked::Command(Verb::StartTls)))
+    }
+
     /// Whether another chunk of ours may follow those in flight.
     pub(super) fn takes_chunk(&self) -> bool {
         self.waiting.len() < DEPTH
@@ -225,9 +253,24 @@ impl Exchange {
         match own.0 {
             Own::LastChunk | Own::EndOfMailData => self.expect(now, Asked::Message),
             Own::Reset => self.expect(now, Asked::Reset),
-            // Hello belongs to the opening of a link, and nobody waits for the reply to QUIT.
-            Own::Ehlo(_) | Own::Helo(_) | Own::Quit | Own::Chunk(_) => {}
+            // These belong to the opening of a link, and nobody waits for the reply to QUIT; of the rest others see to it.
+            Own::Ehlo(_) | Own::Helo(_) | Own::StartTls | Own::CancelAuth | Own::Quit | Own::Chunk(_) => {}
         }
+    }
+
+    /// Sends an answer to the relay's challenge.
+    pub(super) fn respond(&mut self, now: Moment, response: &Cleared<Response<'_>>, out: &mut Output) {
+        out.write(Side::Relay, |octets| {
+            octets.extend_from_slice(response.0.0);
+            octets.extend_from_slice(b"\r\n");
+        });
+        self.expect(now, Asked::Auth);
+    }
+
+    /// Ends an AUTH exchange with the relay, because of this.
+    pub(super) fn cancel(&mut self, now: Moment, fault: Violation, out: &mut Output) {
+        self.say(now, Own::CancelAuth, out);
+        self.expect(now, Asked::AuthCancelled(fault));
     }
 
     /// Sends released content behind `DATA`.

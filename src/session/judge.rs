@@ -1,16 +1,19 @@
 //! What the policy says of a command: verb, length, grammar, sequence, parameters, tables, signatures, opinions, in
 //! this order; the first refusal wins, and nothing permits.
 
+mod tables;
+
 use super::clock::Moment;
 use super::hello::Hello;
-use super::offer::{Announced, Offer};
+use super::offer::{self, Announced, Offer};
 use super::phase::Place;
 use super::transaction::Transaction;
-use super::{Session, link::Link, replies};
+use super::{Session, link::Link};
 use crate::policy::condition::{CommandScene, HelloScene, MailScene, Point, Scene};
 use crate::policy::limits::Limit;
 use crate::policy::verdict::{Action, Check, Refusal, Verdict};
 use crate::policy::{Mode, Weight};
+use crate::smtp::base64::LONGEST_LINE;
 use crate::smtp::command::{self, Argument, Command};
 use crate::smtp::extension::Extensions;
 use crate::smtp::parameter::{Body, Keyword, Parameters};
@@ -38,10 +41,12 @@ pub(super) struct Spoken<'a> {
     pub(super) length: usize,
     /// The line without it.
     pub(super) line: &'a [u8],
+    /// Whether more came with it.
+    pub(super) followed: bool,
 }
 
 /// The verbs that the session can carry out; no rule can allow another.
-const CARRIED: [Verb; 13] = [
+const CARRIED: [Verb; 15] = [
     Verb::Ehlo,
     Verb::Helo,
     Verb::Mail,
@@ -55,6 +60,8 @@ const CARRIED: [Verb; 13] = [
     Verb::Expn,
     Verb::Help,
     Verb::Etrn,
+    Verb::StartTls,
+    Verb::Auth,
 ];
 
 /// One judgement in the making.
@@ -82,6 +89,8 @@ impl Session {
             client: self.setting.client,
             listener: &self.setting.station.listener,
             hello: self.phase.hello().map(Hello::scene),
+            tls: self.proven.tls_scene(),
+            auth: self.proven.auth_scene(),
             mail: self.phase.transaction().map(Transaction::scene),
             rcpt: None,
             rcpt_count: self.phase.transaction().map_or(0, |mail| mail.accepted),
@@ -131,11 +140,20 @@ impl Session {
         }
     }
 
+    /// Which verb may come, by what is neither stage nor transaction.
+    fn admits(&self, verb: Verb) -> Result<(), Violation> {
+        match (verb, self.phase.hello().map(|hello| hello.verb)) {
+            // What EHLO offers HELO does not (RFC 5321 3.2).
+            (Verb::StartTls | Verb::Auth, Some(Verb::Helo)) => Err(Violation::BadSequence),
+            _ => self.proven.admits(verb),
+        }
+    }
+
     /// The limits in force, also before a hello.
     pub(super) fn announced(&self) -> Announced {
         match self.phase.hello() {
             Some(hello) => hello.announced,
-            None => Announced::of(&self.setting.policy, &self.offer()).bare(),
+            None => Announced::of(&self.setting.policy, &self.offer(), &self.proven).bare(),
         }
     }
 }
@@ -160,7 +178,10 @@ impl Judge<'_> {
         self.length(spoken, announced.extensions)?;
         self.grammar(command)?;
         // Out of sequence is no opinion: what a verb means depends on where it stands.
-        place.admits(command.verb).map_err(|fault| violation(fault, Response::Reject))?;
+        place
+            .admits(command.verb)
+            .and_then(|()| self.session.admits(command.verb))
+            .map_err(|fault| violation(fault, Response::Reject))?;
         let body = self.session.phase.transaction().map(|mail| mail.declared.body);
         if command.verb == Verb::Data && body == Some(Body::BinaryMime) {
             // RFC 3030 3: what has no lines cannot end in one.
@@ -168,7 +189,13 @@ impl Judge<'_> {
         }
         self.parameters(command, &announced)?;
         self.tables(command, &announced)?;
-        self.opinions(command)
+        let held = self.opinions(command)?;
+        let begins_tls =
+            command.verb == Verb::StartTls && offer::gives_starttls(&self.session.setting.policy);
+        if begins_tls && spoken.followed {
+            return self.break_rule(Violation::StartTlsInjection).map(|()| held);
+        }
+        Ok(held)
     }
 
     /// Weighs a finding: refuses, notes, or passes over it.
@@ -197,7 +224,11 @@ impl Judge<'_> {
         if rule.is_some_and(|rule| rule.reply.is_some()) {
             return Ok(());
         }
-        let locked = verb.facts().unlocked_by.is_some_and(|extension| !offered.contains(extension));
+        let locked = match verb {
+            Verb::StartTls => !offer::gives_starttls(policy),
+            Verb::Auth => !offer::gives_auth(policy),
+            _ => verb.facts().unlocked_by.is_some_and(|extension| !offered.contains(extension)),
+        };
         let refused =
             || refusal(Check::Verb(verb), Action::Reject, Reply::to_violation(Violation::VerbNotPermitted));
         match rule {
@@ -210,6 +241,11 @@ impl Judge<'_> {
     fn length(&mut self, spoken: Spoken<'_>, offered: Extensions) -> Result<(), Refusal> {
         let verb = spoken.command.verb;
         let rule = self.session.setting.policy.verb(verb).and_then(|rule| rule.max_length);
+        if verb == Verb::Auth {
+            // By the letter 512 (RFC 4954 4), but a token alone has more, and a line of the exchange may.
+            let long = spoken.length > rule.unwrap_or(LONGEST_LINE);
+            return if long { self.break_rule(Violation::AuthLineTooLong) } else { Ok(()) };
+        }
         // RFC 5321 4.5.3.1.4: 512, and what each extension offered in this session adds.
         let most = rule.unwrap_or_else(|| 512_usize.saturating_add(offered.octets_for(verb)));
         if spoken.length > most { self.break_rule(Violation::LineTooLong) } else { Ok(()) }
@@ -256,42 +292,6 @@ impl Judge<'_> {
                 || !parameter.keyword.is_some_and(permits)
         });
         if stranger { self.break_rule(Violation::ParameterUnknown) } else { Ok(()) }
-    }
-
-    fn tables(&mut self, command: &Command<'_>, announced: &Announced) -> Result<(), Refusal> {
-        let session = self.session;
-        let limits = session.limits();
-        let tally = &session.tally;
-        if command.verb.facts().trivial && tally.trivial >= limits.trivial_commands {
-            let words = replies::TOO_MANY_TRIVIAL;
-            self.find(refusal(Check::Limit(Limit::TrivialCommands), Action::Disconnect, words))?;
-        }
-        match &command.argument {
-            Ok(Argument::Mail { .. }) if tally.transactions >= announced.transactions => {
-                let words = replies::TOO_MANY_TRANSACTIONS;
-                self.find(refusal(Check::Limit(Limit::Transactions), Action::Disconnect, words))
-            }
-            Ok(Argument::Rcpt { path, .. }) => self.recipient(path, announced),
-            _ => Ok(()),
-        }
-    }
-
-    fn recipient(&mut self, path: &ForwardPath<'_>, announced: &Announced) -> Result<(), Refusal> {
-        let session = self.session;
-        if !session.setting.policy.relays_to(path) {
-            // In no mode an opinion: the relay knows only the gate's address, and may trust it.
-            return Err(refusal(Check::Relay, Action::Reject, replies::RELAY_DENIED));
-        }
-        let asked = session.phase.transaction().map_or(0, |mail| mail.asked);
-        if asked >= announced.recipients {
-            let words = replies::TOO_MANY_RECIPIENTS;
-            self.find(refusal(Check::Limit(Limit::Recipients), Action::Reject, words))?;
-        }
-        if session.tally.refused_recipients >= session.limits().refused_recipients {
-            let words = replies::TOO_MANY_REFUSED;
-            self.find(refusal(Check::Limit(Limit::RefusedRecipients), Action::Reject, words))?;
-        }
-        Ok(())
     }
 
     /// Signatures and opinions. Those that may wait for the first recipient are given back.

@@ -1,11 +1,13 @@
 //! The link to the relay: opened when it is needed, not when somebody connects.
 
+use super::RelayTls;
 use super::clock::Moment;
 use super::exchange::Words;
 use super::offer::Offer;
 use super::replies;
-use crate::event::LinkFailure;
-use crate::smtp::reply::{Class, Heard};
+use crate::event::{LinkFailure, Secured};
+use crate::smtp::extension::Extension;
+use crate::smtp::reply::{Class, Code, Heard};
 use crate::smtp::verb::Verb;
 use std::sync::Arc;
 
@@ -14,22 +16,35 @@ use std::sync::Arc;
 pub(super) enum Link {
     /// None yet, or none any more.
     Closed,
-    /// On its way: connecting, then greeting and hello.
+    /// On its way: connecting, then greeting, hello, and TLS where it is wanted.
     Opening {
         step: Step,
+        leg: Leg,
         /// When its time is up.
         by: Moment,
     },
     /// The relay has greeted; nobody has said hello yet (`connect = "accept"`).
-    Greeted,
+    Greeted(Leg),
     /// Greeting and hello are done.
     Open {
         offer: Arc<Offer>,
-        /// The hello that was said on it, verb and name.
+        /// The hello that was said on it, verb and name; nothing: it is to be said anew.
         hello: Box<[u8]>,
+        leg: Leg,
     },
     /// It could not be opened; the command that asked for it hears this, and the next one asks anew.
     Failed(LinkFailure, Words),
+}
+
+/// How octets travel on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leg {
+    /// In clear, and this is wanted of STARTTLS.
+    Clear(RelayTls),
+    /// In TLS with whoever it was.
+    Secured,
+    /// In TLS with the relay that was meant.
+    Verified,
 }
 
 /// A step of the opening; what it will need is said when it is asked for.
@@ -39,8 +54,12 @@ pub(super) enum Step {
     Connecting(Option<Box<[u8]>>),
     /// The relay's greeting is awaited.
     Greeting(Option<Box<[u8]>>),
-    /// Its reply to EHLO.
+    /// Its reply to EHLO: this hello, or one that only asks for STARTTLS before it.
     Ehlo(Box<[u8]>),
+    /// Its reply to STARTTLS.
+    StartTls(Box<[u8]>),
+    /// The handshake. What was heard before it is forgotten (RFC 3207 4.2).
+    Securing(Box<[u8]>),
     /// Its reply to HELO: the client said so, or the relay takes no EHLO.
     Helo(Box<[u8]>),
 }
@@ -48,8 +67,10 @@ pub(super) enum Step {
 /// What comes of a reply heard while opening.
 #[derive(Debug)]
 pub(super) enum Progress {
-    /// Say the hello of this step.
-    Say(Step),
+    /// Say what this step asks, on a leg of which this is wanted.
+    Say(Step, Leg),
+    /// The handshake begins; then this hello is said anew.
+    Secure(Box<[u8]>),
     /// The relay greeted, and that is all that was wanted.
     Greeted,
     /// Done.
@@ -58,21 +79,74 @@ pub(super) enum Progress {
     Failed(LinkFailure, Words),
 }
 
+impl Link {
+    /// Whether a handshake is on, and everything that comes is its own.
+    pub(super) fn is_securing(&self) -> bool {
+        matches!(self, Self::Opening { step: Step::Securing(_), .. })
+    }
+
+    /// Whether the relay's next reply may be the last octets before a handshake.
+    pub(super) fn asks_tls(&self) -> bool {
+        matches!(self, Self::Opening { step: Step::StartTls(_), .. })
+    }
+}
+
+impl Leg {
+    /// What a handshake made of it.
+    pub(super) fn of(secured: &Secured) -> Self {
+        if secured.peer.is_some() { Self::Verified } else { Self::Secured }
+    }
+
+    /// Whether STARTTLS is said where it is offered.
+    fn wants_tls(self) -> bool {
+        matches!(self, Self::Clear(RelayTls::Opportunistic | RelayTls::Required))
+    }
+}
+
 impl Step {
+    /// The first thing to say: the hello, but to whom STARTTLS is to be said EHLO in any case.
+    pub(super) fn hello(hello: Box<[u8]>, leg: Leg) -> Self {
+        if is_helo(&hello) && !leg.wants_tls() { Self::Helo(hello) } else { Self::Ehlo(hello) }
+    }
+
     /// What follows from the relay's reply.
-    pub(super) fn hear(self, reply: &Heard<'_>, now: Moment) -> Progress {
+    pub(super) fn hear(self, leg: Leg, reply: &Heard<'_>, now: Moment) -> Progress {
         match (self, reply.code.class()) {
-            (Self::Greeting(Some(hello)), Class::Positive) => {
-                Progress::Say(if is_helo(&hello) { Self::Helo(hello) } else { Self::Ehlo(hello) })
-            }
+            (Self::Greeting(Some(hello)), Class::Positive) => Progress::Say(Self::hello(hello, leg), leg),
             (Self::Greeting(None), Class::Positive) => Progress::Greeted,
-            (Self::Ehlo(hello), Class::Positive) => Progress::Open(Offer::of_ehlo(reply, now).into(), hello),
+            (Self::Ehlo(hello), Class::Positive) => Self::offered(hello, leg, reply, now),
+            (Self::StartTls(hello), Class::Positive) if reply.code == Code::READY => Progress::Secure(hello),
+            (Self::Helo(_), Class::Positive) | (Self::StartTls(_), Class::Transient | Class::Permanent)
+                if leg == Leg::Clear(RelayTls::Required) =>
+            {
+                Progress::failed(LinkFailure::TlsAbsent)
+            }
             (Self::Helo(hello), Class::Positive) => Progress::Open(Offer::of_helo(now).into(), hello),
+            // RFC 3207 4: whoever is refused may go on as it was. The offer that was heard is asked for anew.
+            (Self::StartTls(hello), Class::Transient | Class::Permanent) => {
+                let leg = Leg::Clear(RelayTls::None);
+                Progress::Say(Self::hello(hello, leg), leg)
+            }
             // RFC 5321 3.2: a server that does not know EHLO says so, and HELO is tried.
-            (Self::Ehlo(hello), Class::Permanent) => Progress::Say(Self::Helo(hello)),
+            (Self::Ehlo(hello), Class::Permanent) => Progress::Say(Self::Helo(hello), leg),
             (_, Class::Permanent) => Progress::Failed(LinkFailure::Refused, Words::of(reply)),
             (_, Class::Transient) => Progress::failed(LinkFailure::NotNow),
-            (_, Class::Intermediate) | (Self::Connecting(_), _) => Progress::failed(LinkFailure::Garbled),
+            (_, Class::Intermediate) | (Self::Connecting(_) | Self::StartTls(_) | Self::Securing(_), _) => {
+                Progress::failed(LinkFailure::Garbled)
+            }
+        }
+    }
+
+    /// What follows from an offer.
+    fn offered(hello: Box<[u8]>, leg: Leg, reply: &Heard<'_>, now: Moment) -> Progress {
+        let offer = Offer::of_ehlo(reply, now).over(leg);
+        match leg {
+            leg if leg.wants_tls() && offer.extensions.contains(Extension::StartTls) => {
+                Progress::Say(Self::StartTls(hello), leg)
+            }
+            Leg::Clear(RelayTls::Required) => Progress::failed(LinkFailure::TlsAbsent),
+            leg if is_helo(&hello) => Progress::Say(Self::Helo(hello), leg),
+            _ => Progress::Open(offer.into(), hello),
         }
     }
 }
@@ -92,6 +166,7 @@ pub(super) fn words(why: LinkFailure) -> Words {
         }
         LinkFailure::NoTurn => replies::RELAY_BUSY,
         LinkFailure::Garbled => replies::RELAY_GARBLED,
+        LinkFailure::TlsAbsent | LinkFailure::TlsFailed => replies::RELAY_NOT_SECURE,
     })
 }
 

@@ -12,58 +12,79 @@
 //! |---|---|
 //! | `phase` | where we are, and which verb may come: the whole sequence logic |
 //! | `exchange` | what we wait for: commands and replies in flight, [`Cleared`] |
-//! | `link` | the link to the relay, and how it is opened |
+//! | `link`, `opening` | the link to the relay, and how it is opened |
 //! | `offer`, `hello` | what the relay offers, what the client was offered |
 //! | `transaction`, `content` | a message on its way |
 //! | `judge` | what the policy says of a command |
 //! | `client`, `act` | what follows from the client's octets, from a command that nothing refused |
 //! | `relay` | what follows from a reply |
+//! | `tls` | STARTTLS, ours and that of others |
+//! | `auth`, `dialogue` | AUTH, and the exchange that it opens |
+//! | `proven` | what is known of a client beyond its words |
 //! | `delivery` | what becomes of content |
+//! | `deadline` | the one timer |
 //! | `speak` | answers, refusals, the last word |
 
 mod act;
+mod auth;
 mod client;
 mod clock;
 mod content;
+mod deadline;
 mod delivery;
+mod dialogue;
 mod exchange;
 mod hello;
 mod judge;
 mod link;
 mod offer;
+mod opening;
 mod phase;
+mod proven;
+mod question;
 mod relay;
 mod replies;
 mod setting;
 mod speak;
+mod tls;
 mod transaction;
 
 pub use clock::Moment;
 pub use exchange::{Action, Cleared, Linger, Octets, Output};
 pub use offer::Offer;
-pub use setting::{Connect, SessionId, Setting, Station, Waits, WhenDown};
+pub use question::{Answer, Answered, Asking, Question, Secret};
+pub use setting::{Connect, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
 
-use crate::event::{Ending, LinkFailure, NoService, Side};
-use crate::policy::limits::{Limits, Pressure};
+use crate::event::{Ending, LinkFailure, NoService, Secured, Side, TlsFailure};
+use crate::policy::Policy;
+use crate::policy::limits::Pressure;
 use crate::policy::verdict::Refusal;
 use crate::smtp::line::HARD_CAP;
 use crate::smtp::reply::REPLY_CAP;
 use client::Reading;
-use exchange::{Exchange, Words};
+use exchange::Exchange;
 use link::Link;
 use phase::{Phase, Stage};
+use proven::Proven;
 use std::net::SocketAddr;
 
 /// Octets of content that the session will look at in one call.
 const CONTENT_ROOM: usize = 64 * 1024;
 
 /// What happened, other than octets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happening {
     /// The link that was asked for is connected; the relay speaks next.
     LinkOpened,
     /// It could not be had.
     LinkFailed(LinkFailure),
+    /// TLS holds on a side. Of the client this is also told before [`Session::begin`], of the relay before
+    /// [`LinkOpened`](Self::LinkOpened), where TLS came first (implicit TLS).
+    Secured(Side, Box<Secured>),
+    /// It does not: the handshake that [`Action::StartTls`] asked for failed, and the side is closed.
+    NotSecured(Side, TlsFailure),
+    /// The answer to a question.
+    Answered(Answer),
     /// The gate is under stress: `[stress]` holds in place of what `[limits]` says.
     Stressed,
     /// It no longer is.
@@ -94,6 +115,7 @@ pub struct Session {
     reading: Reading,
     link: Link,
     exchange: Exchange,
+    proven: Proven,
     /// An opinion of CONNECT that waits for the first recipient.
     held: Option<Box<Refusal>>,
     /// Since when it is the client's turn, and since when its line is incomplete.
@@ -120,6 +142,11 @@ struct Tally {
     errors: u32,
     refused_recipients: u32,
     trivial: u32,
+    /// AUTH commands, and those of them that failed.
+    auths: u32,
+    failures: u32,
+    /// Questions that were asked; each has its number.
+    questions: u32,
 }
 
 impl Session {
@@ -131,6 +158,7 @@ impl Session {
             reading: Reading::Lines,
             link: Link::Closed,
             exchange: Exchange::default(),
+            proven: Proven::default(),
             held: None,
             turn: Moment::default(),
             line: None,
@@ -144,6 +172,11 @@ impl Session {
     /// Whom it is with, and its name in logs.
     pub fn who(&self) -> (SocketAddr, &SessionId) {
         (self.setting.client, &self.setting.id)
+    }
+
+    /// The rules it keeps to its end.
+    pub fn policy(&self) -> &Policy {
+        &self.setting.policy
     }
 
     /// Whether it was let in.
@@ -178,6 +211,9 @@ impl Session {
         match what {
             Happening::LinkOpened => self.link_opened(),
             Happening::LinkFailed(why) => self.link_failed(now, why, link::words(why), out),
+            Happening::Secured(side, secured) => self.secured(now, side, secured, out),
+            Happening::NotSecured(side, why) => self.not_secured(now, side, why, out),
+            Happening::Answered(answer) => self.heed(now, answer, out),
             Happening::Stressed => self.press(Pressure::Stressed),
             Happening::Relieved => self.press(Pressure::Calm),
             Happening::TarpitFull => {
@@ -185,6 +221,9 @@ impl Session {
                 self.flush(now, out);
             }
             Happening::LinkRecalled => self.give_up_link(now, out),
+            Happening::Ended(_) if matches!(self.phase, Phase::Passing(_)) => {
+                self.end(now, Ending::Passed, out);
+            }
             Happening::Ended(Side::Client) => self.end(now, Ending::ClientClosed, out),
             Happening::Ended(Side::Relay) => self.relay_lost(now, out),
             Happening::DeadlinePassed => self.deadline_passed(now, out),
@@ -198,8 +237,13 @@ impl Session {
     /// How many octets of a side the session will look at now; 0 while it waits for something else.
     pub fn room(&self, side: Side) -> usize {
         match (side, &self.phase) {
-            (_, Phase::Leaving(..) | Phase::Over) => 0,
+            // A handshake is the driver's to read, and TLS that is not ours nobody's.
+            (_, Phase::Leaving(_) | Phase::Over | Phase::Passing(_)) | (Side::Client, Phase::Securing(_)) => {
+                0
+            }
+            (Side::Relay, _) if self.link.is_securing() => 0,
             (Side::Relay, _) => REPLY_CAP,
+            (Side::Client, _) if self.asks() => 0,
             (Side::Client, _) if matches!(self.link, Link::Opening { .. }) && !self.greets() => 0,
             (Side::Client, Phase::Introduced(_, Stage::Data(_, content) | Stage::Chunks(_, content)))
                 if content.in_chunk() || matches!(self.phase, Phase::Introduced(_, Stage::Data(..))) =>
@@ -208,7 +252,10 @@ impl Session {
                 if open { CONTENT_ROOM } else { 0 }
             }
             (Side::Client, _) => {
-                let open = self.exchange.is_empty() || self.exchange.takes_recipient() && self.pipelines();
+                // Behind STARTTLS nothing may come: that it does is to be seen.
+                let open = self.exchange.is_empty()
+                    || self.exchange.asks_tls()
+                    || self.exchange.takes_recipient() && self.pipelines();
                 if open { HARD_CAP } else { 0 }
             }
         }
@@ -216,7 +263,8 @@ impl Session {
 
     /// Whether the session waits for something other than the client: the relay, the link, the end of a tarpit.
     pub fn is_waiting(&self) -> bool {
-        !self.is_over() && (!self.exchange.is_empty() || matches!(self.link, Link::Opening { .. }))
+        let busy = !self.exchange.is_empty() || self.asks() || matches!(self.link, Link::Opening { .. });
+        !self.is_over() && (busy || matches!(self.phase, Phase::Securing(_)))
     }
 
     /// Whether a refusal is made to wait. The driver gives it room in its tarpit, or says
@@ -227,7 +275,7 @@ impl Session {
 
     /// Whether the last word was said.
     pub fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Leaving(..) | Phase::Over)
+        matches!(self.phase, Phase::Leaving(_) | Phase::Over)
     }
 
     /// Whether no message is on its way: the session may be ended without a loss.
@@ -242,114 +290,6 @@ impl Session {
             )
     }
 
-    /// When to say [`Happening::DeadlinePassed`]. A deadline runs against a side only while octets would be taken from it.
-    pub fn deadline(&self) -> Option<Moment> {
-        let waits = &self.setting.station.waits;
-        if self.is_over() {
-            return None;
-        }
-        if let Phase::Connecting(Some(until)) = self.phase {
-            return Some(until);
-        }
-        if let Some(until) = self.exchange.held_until() {
-            return Some(until);
-        }
-        if let Link::Opening { by, .. } = self.link {
-            return Some(by);
-        }
-        if let Some(asked) = self.exchange.asked() {
-            let wait = if matches!(asked, exchange::Asked::Message) { waits.last } else { waits.reply };
-            return Some(self.exchange.since() + wait);
-        }
-        Some(self.client_deadline().min(self.link_deadline()))
-    }
-
-    /// Until when an open link is kept for a client that is between mail transactions. A second is longer than any way
-    /// there and back, and what a link costs the relay is a process.
-    fn link_deadline(&self) -> Moment {
-        let idle =
-            matches!(self.link, Link::Open { .. }) && matches!(self.phase, Phase::Introduced(_, Stage::Idle));
-        if idle { self.turn + self.setting.station.waits.idle } else { Moment::NEVER }
-    }
-
-    /// The limits that hold now.
-    fn limits(&self) -> &Limits {
-        self.setting.policy.limits_under(self.pressure)
-    }
-
-    /// From now on other limits hold; what is left of a budget for mail data is none that stress would not give.
-    fn press(&mut self, pressure: Pressure) {
-        self.pressure = pressure;
-        let full = self.limits().data_wait;
-        if let Some(budget) = self.budget_mut() {
-            budget.tighten(full);
-        }
-    }
-
-    fn client_deadline(&self) -> Moment {
-        let limits = self.limits();
-        if let Some(budget) = self.budget() {
-            return budget.deadline();
-        }
-        match self.line {
-            Some(since) => since + limits.line_time,
-            None => self.turn + limits.command_wait,
-        }
-    }
-
-    /// The time up to `now` was spent by the relay, not by the client: it took no octets.
-    pub fn forgive(&mut self, now: Moment) {
-        if let Some(budget) = self.budget_mut() {
-            budget.forgive(now);
-        }
-    }
-
-    fn budget(&self) -> Option<&clock::Budget> {
-        match (&self.reading, &self.phase) {
-            (Reading::Swallow(chunk), _) => Some(&chunk.budget),
-            (Reading::Lines, Phase::Introduced(_, Stage::Data(_, content))) => Some(&content.budget),
-            (Reading::Lines, Phase::Introduced(_, Stage::Chunks(_, content))) if content.in_chunk() => {
-                Some(&content.budget)
-            }
-            (Reading::Lines, _) => None,
-        }
-    }
-
-    fn budget_mut(&mut self) -> Option<&mut clock::Budget> {
-        match (&mut self.reading, &mut self.phase) {
-            (Reading::Swallow(chunk), _) => Some(&mut chunk.budget),
-            (Reading::Lines, Phase::Introduced(_, Stage::Data(_, content))) => Some(&mut content.budget),
-            (Reading::Lines, Phase::Introduced(_, Stage::Chunks(_, content))) if content.in_chunk() => {
-                Some(&mut content.budget)
-            }
-            (Reading::Lines, _) => None,
-        }
-    }
-
-    fn deadline_passed(&mut self, now: Moment, out: &mut Output) {
-        if self.deadline().is_none_or(|deadline| deadline > now) {
-            return;
-        }
-        if let Phase::Connecting(Some(_)) = self.phase {
-            return self.welcome(now, out);
-        }
-        if self.exchange.held_until().is_some() {
-            self.turn = now;
-            return self.flush(now, out);
-        }
-        if matches!(self.link, Link::Opening { .. }) {
-            out.act(Action::CloseLink);
-            return self.link_failed(now, LinkFailure::Silent, link::words(LinkFailure::Silent), out);
-        }
-        if self.exchange.asked().is_some() {
-            return self.relay_lost(now, out);
-        }
-        if self.link_deadline() <= now {
-            return self.release_link(now, out);
-        }
-        self.disconnect(now, &replies::TOO_SLOW, Ending::Timeout, out);
-    }
-
     /// Whether the greeting has not been said.
     fn greets(&self) -> bool {
         matches!(self.phase, Phase::Connecting(_))
@@ -358,13 +298,5 @@ impl Session {
     /// Whether the relay takes commands in groups.
     fn pipelines(&self) -> bool {
         matches!(&self.link, Link::Open { offer, .. } if offer.extensions.contains(crate::smtp::extension::Extension::Pipelining))
-    }
-
-    fn link_failed(&mut self, now: Moment, why: LinkFailure, words: Words, out: &mut Output) {
-        out.tell(crate::event::Event::Link(crate::event::LinkChange::Failed(why)));
-        self.link = Link::Failed(why, words);
-        if self.greets() {
-            self.no_relay(now, out);
-        }
     }
 }

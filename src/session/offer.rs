@@ -1,10 +1,16 @@
 //! What a relay offers (its EHLO reply), and what a client is offered of it.
 
 use super::clock::Moment;
+use super::link::Leg;
+use super::proven::Proven;
+use crate::policy::auth::{AuthPolicy, Backend};
 use crate::policy::limits::MessageSize;
+use crate::policy::tls::StartTls;
 use crate::policy::{LATER_EXTENSIONS, Mode, Policy};
 use crate::smtp::extension::{Extension, Extensions, Giver};
+use crate::smtp::mechanism::{Mechanism, Mechanisms};
 use crate::smtp::reply::Heard;
+use crate::smtp::verb::Verb;
 
 /// Content octets when neither relay nor rule file names a size.
 const SIZE_UNSAID: u64 = 64 * 1024 * 1024;
@@ -20,6 +26,8 @@ pub struct Offer {
     pub recipients: Option<u32>,
     /// LIMITS MAILMAX.
     pub transactions: Option<u32>,
+    /// AUTH, those that Gatepost knows.
+    pub mechanisms: Mechanisms,
     /// Arguments of keywords that are handed on as they are (DELIVERBY, MT-PRIORITY, ...).
     arguments: Vec<(Extension, Box<str>)>,
     /// When it was heard.
@@ -30,6 +38,15 @@ impl Offer {
     /// The offer of a relay that took HELO only.
     pub fn of_helo(now: Moment) -> Self {
         Self { heard: now, ..Self::default() }
+    }
+
+    /// What of it counts over this leg. REQUIRETLS is a promise that only a relay in TLS, and the one that was meant, can
+    /// keep (RFC 8689 2).
+    pub(super) fn over(mut self, leg: Leg) -> Self {
+        if leg != Leg::Verified {
+            self.extensions = self.extensions.without(Extension::RequireTls);
+        }
+        self
     }
 
     /// Reads the reply to EHLO. The first line is the relay's name; keywords that no row of the table knows are passed over.
@@ -46,6 +63,8 @@ impl Offer {
         self.extensions = self.extensions.with(extension);
         match extension {
             Extension::Size => self.size = words.next().and_then(number).filter(|size| *size > 0),
+            // Old servers write an equals sign behind the keyword.
+            Extension::Auth => self.mechanisms = words.filter_map(Mechanism::from_wire).collect(),
             Extension::Limits => line.split(|octet| *octet == b' ').for_each(|word| self.read_limit(word)),
             _ => {
                 let rest = line.get(extension.facts().keyword.len()..).unwrap_or_default();
@@ -89,11 +108,14 @@ pub(crate) struct Announced {
     pub(crate) recipients: u32,
     /// Mail transactions in a session, likewise.
     pub(crate) transactions: u32,
+    /// By which it may authenticate.
+    pub(crate) mechanisms: Mechanisms,
 }
 
 impl Announced {
-    /// The offer of the relay, cut to what the policy permits and Gatepost understands, and what the gate itself gives.
-    pub(crate) fn of(policy: &Policy, relay: &Offer) -> Self {
+    /// The offer of the relay, cut to what the policy permits and Gatepost understands, and what the gate itself gives,
+    /// to a client of whom this is proven.
+    pub(crate) fn of(policy: &Policy, relay: &Offer, client: &Proven) -> Self {
         let limits = policy.limits();
         let own = match limits.message_size {
             MessageSize::Relay if relay.extensions.contains(Extension::Size) => u64::MAX,
@@ -101,19 +123,20 @@ impl Announced {
             MessageSize::Octets(octets) => octets,
         };
         Self {
-            extensions: Self::extensions(policy, relay),
+            extensions: Self::extensions(policy, relay, client),
             size: own.min(relay.size.unwrap_or(u64::MAX)),
             recipients: limits.recipients.min(relay.recipients.unwrap_or(u32::MAX)),
             transactions: limits.transactions.min(relay.transactions.unwrap_or(u32::MAX)),
+            mechanisms: mechanisms(policy, relay, client),
         }
     }
 
     /// The same limits without any extension: after HELO.
     pub(crate) fn bare(self) -> Self {
-        Self { extensions: Extensions::NONE, ..self }
+        Self { extensions: Extensions::NONE, mechanisms: Mechanisms::NONE, ..self }
     }
 
-    fn extensions(policy: &Policy, relay: &Offer) -> Extensions {
+    fn extensions(policy: &Policy, relay: &Offer, client: &Proven) -> Extensions {
         let permitted =
             |extension: Extension| policy.mode() == Mode::Monitor || policy.offer().contains(extension);
         let spoken = |extension: Extension| {
@@ -129,7 +152,7 @@ impl Announced {
                 Giver::Gate | Giver::Both => policy.offer().contains(*extension),
                 Giver::Nobody(_) => false,
             })
-            .filter(|extension| spoken(*extension))
+            .filter(|extension| spoken(*extension) && suits(*extension, policy, relay, client))
             .collect();
         // One pass is enough: nothing that is needed needs something itself.
         given
@@ -146,6 +169,10 @@ impl Announced {
             match extension {
                 Extension::Size if self.size == u64::MAX => keyword.to_owned(),
                 Extension::Size => format!("{keyword} {}", self.size),
+                Extension::Auth => {
+                    let names = self.mechanisms.iter().map(|mechanism| mechanism.facts().name);
+                    names.fold(keyword.to_owned(), |line, name| line + " " + name)
+                }
                 Extension::Limits => {
                     format!("{keyword} MAILMAX={} RCPTMAX={}", self.transactions, self.recipients)
                 }
@@ -164,4 +191,52 @@ impl Announced {
             out.extend_from_slice(b"\r\n");
         }
     }
+}
+
+/// Whether the state of TLS allows an extension.
+fn suits(extension: Extension, policy: &Policy, relay: &Offer, client: &Proven) -> bool {
+    match extension {
+        // RFC 3207 4.2: never in TLS.
+        Extension::StartTls => {
+            let passes = policy.tls().starttls == StartTls::Passthrough;
+            client.tls.is_none()
+                && gives_starttls(policy)
+                && (!passes || relay.extensions.contains(extension))
+        }
+        Extension::Auth => gives_auth(policy) && !mechanisms(policy, relay, client).is_empty(),
+        // RFC 8689 2: only in TLS.
+        Extension::RequireTls => client.tls.is_some(),
+        _ => true,
+    }
+}
+
+/// Whether STARTTLS is permitted here at all.
+pub(super) fn gives_starttls(policy: &Policy) -> bool {
+    policy.tls().starttls != StartTls::Withhold
+        && policy.offer().contains(Extension::StartTls)
+        && passes(policy, Verb::StartTls)
+}
+
+/// Whether AUTH is.
+pub(super) fn gives_auth(policy: &Policy) -> bool {
+    policy.auth().policy != AuthPolicy::Refuse
+        && policy.offer().contains(Extension::Auth)
+        && passes(policy, Verb::Auth)
+}
+
+/// Whether a verb is permitted, and not answered by the file alone.
+fn passes(policy: &Policy, verb: Verb) -> bool {
+    policy.verb(verb).is_some_and(|rule| rule.reply.is_none())
+}
+
+/// The mechanisms that the backend has and the policy permits now.
+fn mechanisms(policy: &Policy, relay: &Offer, client: &Proven) -> Mechanisms {
+    let auth = policy.auth();
+    let has = |mechanism: &Mechanism| match auth.backend {
+        Backend::Relay => relay.mechanisms.contains(*mechanism),
+        Backend::File(_) => matches!(mechanism, Mechanism::Plain | Mechanism::Login),
+    };
+    let secured = client.tls.is_some();
+    let given = auth.mechanisms.iter().copied().filter(has);
+    given.filter(|mechanism| auth.permits(*mechanism, secured)).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::clock::Moment;
 use super::content::Content;
+use super::dialogue::Dialogue;
 use super::hello::Hello;
 use super::transaction::{Standing, Transaction};
 use crate::event::{Ending, Excerpt};
@@ -17,12 +18,26 @@ pub(super) enum Phase {
     Greeted,
     /// A hello was accepted.
     Introduced(Hello, Stage),
+    /// 220 was said to STARTTLS, then: what comes is a handshake, until the driver says what came of it.
+    Securing(Moment),
+    /// The relay said 220 to STARTTLS: what comes is between it and the client, until then at most.
+    Passing(Moment),
     /// The next command hears 421: what was offered no longer holds.
     Parting,
     /// The last word was said; how it came to that, and who was there, is still to be told.
-    Leaving(Ending, Excerpt),
+    Leaving(Parted),
     /// All was told.
     Over,
+}
+
+/// How it came to the last word.
+#[derive(Debug)]
+pub(super) struct Parted {
+    pub(super) ending: Ending,
+    /// The name of the hello in force.
+    pub(super) hello: Excerpt,
+    /// Whether all was read that passed.
+    pub(super) inspected: bool,
 }
 
 /// How far a mail transaction has come.
@@ -38,6 +53,8 @@ pub(super) enum Stage {
     Chunks(Box<Transaction>, Box<Content>),
     /// A chunk was refused: only RSET leads out (RFC 3030 2).
     Spoiled,
+    /// AUTH: what comes is lines of its exchange, until it has ended.
+    Auth(Box<Dialogue>),
 }
 
 /// A phase by name: a column of the table.
@@ -87,7 +104,8 @@ impl Place {
 }
 
 impl Phase {
-    /// The column; none before the greeting, in mail data and when all is over.
+    /// The column; none where no command may come: before the greeting, in a handshake, in mail data, in an AUTH
+    /// exchange, and when all is over.
     pub(super) fn place(&self) -> Option<Place> {
         match self {
             Self::Greeted => Some(Place::Greeted),
@@ -97,9 +115,14 @@ impl Phase {
                 Stage::Mail(_) => Some(Place::Mail),
                 Stage::Chunks(..) => Some(Place::Chunks),
                 Stage::Spoiled => Some(Place::Spoiled),
-                Stage::Data(..) => None,
+                Stage::Data(..) | Stage::Auth(_) => None,
             },
-            Self::Connecting(_) | Self::Parting | Self::Leaving(..) | Self::Over => None,
+            Self::Connecting(_)
+            | Self::Securing(_)
+            | Self::Passing(_)
+            | Self::Parting
+            | Self::Leaving(_)
+            | Self::Over => None,
         }
     }
 
@@ -143,6 +166,20 @@ impl Phase {
     pub(super) fn content_mut(&mut self) -> Option<&mut Content> {
         match self {
             Self::Introduced(_, Stage::Data(_, content) | Stage::Chunks(_, content)) => Some(content),
+            _ => None,
+        }
+    }
+
+    pub(super) fn dialogue(&self) -> Option<&Dialogue> {
+        match self {
+            Self::Introduced(_, Stage::Auth(dialogue)) => Some(dialogue),
+            _ => None,
+        }
+    }
+
+    pub(super) fn dialogue_mut(&mut self) -> Option<&mut Dialogue> {
+        match self {
+            Self::Introduced(_, Stage::Auth(dialogue)) => Some(dialogue),
             _ => None,
         }
     }

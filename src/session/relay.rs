@@ -2,12 +2,13 @@
 
 use super::clock::Moment;
 use super::content::Fault;
-use super::exchange::{Asked, Own, Words};
-use super::link::{Link, Progress, Step};
+use super::exchange::{Asked, Words};
+use super::link::{self, Link};
 use super::phase::{Phase, Stage};
 use super::transaction::Standing;
 use super::{Offer, Output, Session, replies};
 use crate::event::{Ending, Event, LinkChange, LinkFailure, Origin, Outcome};
+use crate::smtp::base64::is_base64;
 use crate::smtp::reply::{self, Class, Code, Heard, Read};
 use crate::smtp::verb::Verb;
 use std::sync::Arc;
@@ -28,15 +29,18 @@ impl Session {
             }
             let rest = input.get(taken..).unwrap_or_default();
             match reply::read(rest) {
-                Read::Incomplete => break,
-                Read::Broken(_) => {
-                    self.impossible(now, out);
-                    return input.len();
-                }
-                Read::Reply { reply, taken: octets } => {
+                Read::Incomplete if rest.is_empty() || !self.link.is_securing() => break,
+                // RFC 3207 4.2: what stands behind 220 was not protected by the TLS in which it would be believed.
+                Read::Reply { reply, taken: octets }
+                    if !self.link.is_securing() && (octets == rest.len() || !self.begins_tls(&reply)) =>
+                {
                     taken = taken.saturating_add(octets);
                     self.hear_reply(now, &reply, out);
                     self.flush(now, out);
+                }
+                Read::Incomplete | Read::Broken(_) | Read::Reply { .. } => {
+                    self.impossible(now, out);
+                    return input.len();
                 }
             }
         }
@@ -46,32 +50,9 @@ impl Session {
         taken
     }
 
-    pub(super) fn link_opened(&mut self) {
-        if let Link::Opening { step, .. } = &mut self.link
-            && let Step::Connecting(hello) = step
-        {
-            *step = Step::Greeting(hello.take());
-        }
-    }
-
-    /// Lets others have the link, if it is not needed now.
-    pub(super) fn give_up_link(&mut self, now: Moment, out: &mut Output) {
-        if matches!(self.link, Link::Open { .. }) && self.is_between() {
-            self.release_link(now, out);
-        }
-    }
-
-    /// The relay has its link back; the next command that needs one opens another.
-    pub(super) fn release_link(&mut self, now: Moment, out: &mut Output) {
-        self.exchange.say(now, Own::Quit, out);
-        out.tell(Event::Link(LinkChange::Released));
-        self.drop_link(out);
-    }
-
     fn hear_reply(&mut self, now: Moment, heard: &Heard<'_>, out: &mut Output) {
-        if let Link::Opening { step, by } = &self.link {
-            let (step, by) = (step.clone(), *by);
-            return self.open(now, step, by, heard, out);
+        if matches!(self.link, Link::Opening { .. }) {
+            return self.opening_answered(now, heard, out);
         }
         if self.exchange.asked().is_none() {
             return self.unasked(now, heard, out);
@@ -83,7 +64,7 @@ impl Session {
         let goes = heard.code.get() == GOING_AWAY;
         match asked {
             // The client has asked nothing that these words answer: it hears ours.
-            Asked::LateMail | Asked::Chunk if goes => {
+            Asked::LateMail | Asked::Chunk | Asked::AuthCancelled(_) if goes => {
                 self.drop_link(out);
                 return self.disconnect(now, &replies::RELAY_LOST, Ending::RelayLost, out);
             }
@@ -102,6 +83,8 @@ impl Session {
                 }
             }
             Asked::Message => self.message_answered(heard, out),
+            Asked::Auth => self.auth_answered(heard, out),
+            Asked::AuthCancelled(fault) => self.broken_off(now, fault, out),
             // A relay that cannot forget is not to be reused; one that goes away forgets.
             Asked::Reset if heard.code.class() != Class::Positive => return self.drop_link(out),
             Asked::Reset => {}
@@ -114,31 +97,20 @@ impl Session {
         }
     }
 
-    fn open(&mut self, now: Moment, step: Step, by: Moment, heard: &Heard<'_>, out: &mut Output) {
-        match step.hear(heard, now) {
-            Progress::Say(step) => self.say_hello(now, step, by, out),
-            Progress::Greeted => {
-                self.link = Link::Greeted;
-                let text = heard.lines().next().unwrap_or_default();
-                self.greet(now, Some(text), out);
-            }
-            Progress::Open(offer, hello) => {
-                self.learn(&offer, &hello, out);
-                out.tell(Event::Link(LinkChange::Opened));
-                self.link = Link::Open { offer, hello };
-            }
-            Progress::Failed(why, words) => {
-                out.act(super::Action::CloseLink);
-                self.link_failed(now, why, words, out);
-            }
-        }
+    /// Whether a handshake begins behind this reply.
+    fn begins_tls(&self, heard: &Heard<'_>) -> bool {
+        heard.code == Code::READY && (self.link.asks_tls() || self.exchange.asks_tls())
     }
 
     /// By class alone: a receiver of replies acts on the first digit of a code it does not know (RFC 5321 4.2).
     fn possible(&self, heard: &Heard<'_>) -> bool {
         match (self.exchange.asked(), heard.code.class()) {
             (Some(Asked::Command(Verb::Data)), Class::Intermediate) => heard.code.get() == GO_AHEAD,
-            (Some(Asked::Command(Verb::Data)), Class::Positive) | (_, Class::Intermediate) => false,
+            (Some(Asked::Auth), Class::Intermediate) => is_challenge(heard),
+            (Some(Asked::Auth), Class::Positive) => heard.code == Code::AUTHENTICATED,
+            (Some(Asked::Command(Verb::Data) | Asked::AuthCancelled(_)), Class::Positive)
+            | (_, Class::Intermediate) => false,
+            (Some(Asked::Command(Verb::StartTls)), Class::Positive) => heard.code == Code::READY,
             _ => true,
         }
     }
@@ -160,6 +132,10 @@ impl Session {
             },
             Verb::Data if heard.code.class() == Class::Intermediate => self.begin_mail_data(now),
             Verb::Rset if positive => self.abandon(out),
+            Verb::StartTls => {
+                Self::pass(heard, out);
+                return self.starttls_answered(heard, out);
+            }
             _ => {}
         }
         Self::pass(heard, out);
@@ -208,25 +184,17 @@ impl Session {
         if heard.code.class() != Class::Positive {
             return Self::pass(heard, out);
         }
+        let Link::Open { leg, .. } = self.link else { return };
         let offer = Arc::new(match hello.verb {
             Verb::Helo => Offer::of_helo(now),
-            _ => Offer::of_ehlo(heard, now),
+            _ => Offer::of_ehlo(heard, now).over(leg),
         });
-        let spoken = super::link::spoken(hello.verb, hello.name());
+        let spoken = link::spoken(hello.verb, hello.name());
         self.learn(&offer, &spoken, out);
-        self.link = Link::Open { offer, hello: spoken };
+        self.link = Link::Open { offer, hello: spoken, leg };
         self.abandon(out);
-        let announced = super::offer::Announced::of(&self.setting.policy, &self.offer());
+        let announced = super::offer::Announced::of(&self.setting.policy, &self.offer(), &self.proven);
         self.introduce(hello.offered(announced), out);
-    }
-
-    /// What the relay offers is remembered, here for as long as no link is open and for sessions to come; but what it
-    /// says to HELO is no offer. (One that refused EHLO and took HELO has made none, and that is remembered.)
-    fn learn(&mut self, offer: &Arc<Offer>, hello: &[u8], out: &mut Output) {
-        if !super::link::is_helo(hello) {
-            self.setting.learned = Some(Arc::clone(offer));
-            out.act(super::Action::Learn(Arc::clone(offer)));
-        }
     }
 
     /// A reply that nobody asked for: the relay goes away, or refuses content before its end; anything else is impossible.
@@ -249,7 +217,7 @@ impl Session {
         if matches!(self.link, Link::Opening { .. }) {
             out.act(super::Action::CloseLink);
             let why = LinkFailure::Garbled;
-            return self.link_failed(now, why, super::link::words(why), out);
+            return self.link_failed(now, why, link::words(why), out);
         }
         self.disconnect(now, &replies::RELAY_IMPOSSIBLE, Ending::RelayBroken, out);
     }
@@ -258,12 +226,8 @@ impl Session {
     pub(super) fn relay_lost(&mut self, now: Moment, out: &mut Output) {
         match &self.link {
             Link::Closed | Link::Failed(..) => return,
-            Link::Opening { .. } => {
-                out.act(super::Action::CloseLink);
-                let why = LinkFailure::Silent;
-                return self.link_failed(now, why, super::link::words(why), out);
-            }
-            Link::Greeted | Link::Open { .. } => {}
+            Link::Opening { .. } => return self.link_broke_off(now, LinkFailure::Silent, out),
+            Link::Greeted(_) | Link::Open { .. } => {}
         }
         out.tell(Event::Link(LinkChange::Lost));
         out.act(super::Action::CloseLink);
@@ -295,10 +259,28 @@ impl Session {
                 self.answer(&words, out);
                 self.turn = now;
             }
+            Some(Asked::Auth) => {
+                self.exchange.answered(now);
+                self.auth_lost(out);
+                self.turn = now;
+            }
+            Some(Asked::AuthCancelled(fault)) => {
+                let fault = *fault;
+                self.exchange.answered(now);
+                self.broken_off(now, fault, out);
+                self.turn = now;
+            }
             Some(_) => self.disconnect(now, &replies::RELAY_LOST, Ending::RelayLost, out),
             None if there => self.disconnect(now, &replies::RELAY_LOST, Ending::RelayLost, out),
             // Between transactions nothing is lost: the next command that needs it opens another.
             None => {}
         }
     }
+}
+
+/// A challenge is one line of base64 (RFC 4954 4).
+fn is_challenge(heard: &Heard<'_>) -> bool {
+    let mut lines = heard.lines();
+    let sound = lines.next().is_some_and(|text| is_base64(text.trim_ascii_end()));
+    heard.code == Code::CHALLENGE && sound && lines.next().is_none()
 }

@@ -8,6 +8,8 @@ const fn own(code: Code, subject: u16, detail: u16, text: &'static str) -> Reply
     Reply::own(code, subject, detail, Cow::Borrowed(text))
 }
 
+pub(super) const READY_FOR_TLS: Reply = own(Code::READY, 0, 0, "Ready to start TLS");
+pub(super) const AUTHENTICATED: Reply = own(Code::AUTHENTICATED, 7, 0, "Authentication succeeded");
 pub(super) const SENDER_OK: Reply = own(Code::OK, 1, 0, "Sender OK");
 pub(super) const RESET: Reply = own(Code::OK, 0, 0, "Forgotten");
 pub(super) const NOTHING_DONE: Reply = own(Code::OK, 0, 0, "OK");
@@ -20,6 +22,9 @@ pub(super) const RELAY_NOT_REACHED: Reply =
 pub(super) const RELAY_BUSY: Reply = own(Code::NOT_NOW, 3, 2, "The mail relay is busy, try again later");
 pub(super) const RELAY_GARBLED: Reply =
     own(Code::NOT_NOW, 3, 0, "The mail relay is out of order, try again later");
+pub(super) const RELAY_NOT_SECURE: Reply =
+    own(Code::NOT_NOW, 7, 4, "The mail relay cannot be reached in TLS, try again later");
+pub(super) const TLS_NOT_NOW: Reply = own(Code::CANNOT_NOW, 7, 0, "TLS cannot be started now");
 pub(super) const RELAY_CHANGED: Reply =
     own(Code::NOT_NOW, 3, 5, "The mail relay no longer offers this, say EHLO anew");
 pub(super) const RELAY_LOST: Reply =
@@ -30,6 +35,16 @@ pub(super) const RELAY_IMPOSSIBLE: Reply =
     own(Code::CLOSING, 3, 0, "The mail relay is out of order, try again later");
 pub(super) const NO_RELAY: Reply = own(Code::CLOSING, 3, 2, "No mail relay can be reached, try another");
 pub(super) const COME_BACK: Reply = own(Code::CLOSING, 3, 2, "What was offered has changed, come back");
+
+pub(super) const AUTH_NOT_NOW: Reply =
+    own(Code::CANNOT_NOW, 7, 0, "Authentication is not possible now, try again later");
+pub(super) const BAD_CREDENTIALS: Reply = own(Code::CREDENTIALS, 7, 8, "Account or password is wrong");
+pub(super) const NO_MECHANISM: Reply = own(Code::PARAMETER, 5, 4, "This mechanism is not offered here now");
+pub(super) const NO_INITIAL: Reply = own(Code::ARGUMENT, 7, 0, "This mechanism begins with a challenge");
+pub(super) const TLS_FIRST: Reply = own(Code::FIRST, 7, 0, "STARTTLS is needed first");
+pub(super) const AUTH_FIRST: Reply = own(Code::FIRST, 7, 0, "Authentication is needed first");
+pub(super) const NOT_YOURS: Reply = own(Code::MAILBOX, 7, 1, "This sender is not one of your account's");
+pub(super) const TOO_MANY_FAILURES: Reply = own(Code::CLOSING, 7, 0, "Too many failed authentications");
 
 pub(super) const TOO_SLOW: Reply = own(Code::CLOSING, 4, 2, "Timeout, closing");
 pub(super) const DRAINING: Reply = own(Code::CLOSING, 3, 2, "Going away, try again later");

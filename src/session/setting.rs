@@ -21,6 +21,20 @@ pub struct Station {
     pub when_down: WhenDown,
     /// How long the relay is waited for.
     pub waits: Waits,
+    /// Whether the link is to be secured by STARTTLS.
+    pub relay_tls: RelayTls,
+}
+
+/// `tls` of a relay, where it is not implicit: whether the link is secured by STARTTLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RelayTls {
+    /// Never.
+    #[default]
+    None,
+    /// Where the relay offers it, and it works.
+    Opportunistic,
+    /// Always: without it there is no link.
+    Required,
 }
 
 /// `connect`: when the link is opened.

@@ -4,8 +4,8 @@ use super::client::Reading;
 use super::clock::Moment;
 use super::exchange::{Action as Do, Due, Hold, Linger, Own, Words};
 use super::judge::refusal;
-use super::link::{Link, Step};
-use super::phase::{Phase, Stage};
+use super::link::Link;
+use super::phase::{Parted, Phase, Stage};
 use super::{Connect, Output, Session, replies};
 use crate::event::{Decision, Ending, Event, Excerpt, Force, NoService, Origin, Summary};
 use crate::policy::Banner;
@@ -13,8 +13,12 @@ use crate::policy::condition::Point;
 use crate::policy::limits::Limit;
 use crate::policy::verdict::{Action, Check, Refusal};
 use crate::smtp::extension::Extension;
+use crate::smtp::mechanism::Mechanism;
 use crate::smtp::reply::{Class, Code, Reply};
 use crate::smtp::verb::Verb;
+
+/// What begins a line that holds a secret.
+const AUTH: &[u8] = b"AUTH";
 
 impl Session {
     /// Lets the client in, or not.
@@ -38,9 +42,7 @@ impl Session {
             return self.greet(now, None, out);
         }
         self.phase = Phase::Connecting(None);
-        out.act(Do::OpenLink);
-        let by = now + self.setting.station.waits.open;
-        self.link = Link::Opening { step: Step::Connecting(None), by };
+        self.open_link(now, None, out);
     }
 
     /// `[clients]`, then the rules on CONNECT.
@@ -210,8 +212,33 @@ impl Session {
             verb,
             code: refusal.reply.code,
             tarpit: refusal.tarpit,
-            detail: Excerpt::of(detail),
+            detail: self.shown(verb, detail),
         })));
+    }
+
+    /// What may be shown of what a client said: of AUTH the mechanism alone; and once there was one, nothing that could be
+    /// an answer to a challenge that never came.
+    fn shown(&self, verb: Option<Verb>, said: &[u8]) -> Excerpt {
+        if self.tally.auths > 0 && matches!(verb, None | Some(Verb::Unknown)) {
+            return Excerpt::default();
+        }
+        let behind = memchr::memchr2_iter(b'\r', b'\n', said).map(|end| end.saturating_add(1));
+        let auth = std::iter::once(0).chain(behind).find_map(|at| {
+            let line = said.get(at..).unwrap_or_default().trim_ascii_start();
+            let (word, rest) = line.split_at_checked(AUTH.len())?;
+            word.eq_ignore_ascii_case(AUTH).then_some((at, rest))
+        });
+        let Some((at, rest)) = auth else { return Excerpt::of(said) };
+        let name = rest.split(u8::is_ascii_whitespace).find(|word| !word.is_empty()).unwrap_or_default();
+        let mechanism = Mechanism::from_wire(name).map_or("", |mechanism| mechanism.facts().name);
+        let before = said.get(..at).unwrap_or_default();
+        Excerpt::of([before, AUTH, b" ", mechanism.as_bytes()].concat().trim_ascii_end())
+    }
+
+    /// Challenges a client that wants to authenticate.
+    pub(super) fn challenge(&mut self, write: impl FnOnce(&mut Vec<u8>), out: &mut Output) {
+        self.exchange.reply(None, write, out);
+        out.tell(Event::Reply { code: Code::CHALLENGE, origin: Origin::Gate });
     }
 
     /// Says what has come to its turn.
@@ -235,6 +262,9 @@ impl Session {
 
     /// Says a last word of our own and ends the session.
     pub(super) fn disconnect(&mut self, now: Moment, reply: &Reply, ending: Ending, out: &mut Output) {
+        if self.is_deaf() {
+            return self.end(now, ending, out);
+        }
         let enhanced = self.speaks_enhanced();
         let reference = self.reference(reply.code);
         out.say_to_client(|octets| reply.encode(enhanced, &[&reference], octets));
@@ -247,9 +277,10 @@ impl Session {
         if self.is_over() {
             return;
         }
-        // A relay that owes a reply might take QUIT for content.
-        let in_content = matches!(self.phase, Phase::Introduced(_, Stage::Data(..)));
-        if matches!(self.link, Link::Open { .. }) && self.exchange.is_empty() && !in_content {
+        // A relay that owes a reply might take QUIT for content; in TLS that is not ours nobody would understand it.
+        let passing = matches!(self.phase, Phase::Passing(_));
+        let closed = passing || matches!(self.phase, Phase::Introduced(_, Stage::Data(..)));
+        if matches!(self.link, Link::Open { .. }) && self.exchange.is_empty() && !closed {
             self.exchange.say(now, Own::Quit, out);
         }
         self.drop_link(out);
@@ -258,7 +289,8 @@ impl Session {
             self.transferred(crate::event::Outcome::Aborted, None, out);
         }
         self.exchange.clear();
-        (self.phase, self.reading) = (Phase::Leaving(ending, hello), Reading::Lines);
+        let parted = Parted { ending, hello, inspected: !passing };
+        (self.phase, self.reading) = (Phase::Leaving(parted), Reading::Lines);
         out.act(Do::CloseClient(if ending == Ending::Quit { Linger::Done } else { Linger::Heard }));
     }
 
@@ -268,9 +300,11 @@ impl Session {
         if self.reason == Ending::Drained && self.is_between() {
             self.part(now, out);
         }
-        let Phase::Leaving(ending, hello) = &mut self.phase else { return };
-        let (ending, hello, tally) = (*ending, std::mem::take(hello), self.tally);
-        self.phase = Phase::Over;
+        if !matches!(self.phase, Phase::Leaving(_)) {
+            return;
+        }
+        let Phase::Leaving(parted) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let (Parted { ending, hello, inspected }, tally) = (parted, self.tally);
         out.tell(Event::Ended(Box::new(Summary {
             ending,
             age: now.since(tally.began),
@@ -280,6 +314,9 @@ impl Session {
             messages: tally.messages,
             recipients: tally.recipients,
             octets: tally.octets,
+            tls: self.proven.tls.as_ref().map(|secured| secured.version),
+            account: self.proven.shown(),
+            inspected,
         })));
     }
 }

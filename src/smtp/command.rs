@@ -9,11 +9,11 @@ mod argument;
 #[cfg(test)]
 mod tests;
 
+pub use super::base64::is_base64;
 use super::parameter::{Body, Keyword, Parameter, Parameters};
 use super::path::{ForwardPath, Host, ReversePath};
 use super::verb::Verb;
 use super::violation::{Violation, Violations};
-pub use argument::is_base64;
 use std::fmt;
 
 /// A command line as understood.

@@ -27,6 +27,9 @@ pub struct Facts {
     pub giver: Giver,
     /// The other extension without which it may not be offered.
     pub needs: Option<Extension>,
+    /// Whether it promises that mail stays secret all the way: it is offered only in TLS, and only while the link to the
+    /// relay is in TLS, too, and the relay was verified.
+    pub verified: bool,
     /// The verbs that it unlocks.
     pub verbs: &'static [Verb],
     /// Octets that it adds to the limit of a MAIL line.
@@ -38,6 +41,11 @@ pub struct Facts {
 impl Facts {
     const fn needs(mut self, other: Extension) -> Facts {
         self.needs = Some(other);
+        self
+    }
+
+    const fn verified(mut self) -> Facts {
+        self.verified = true;
         self
     }
 
@@ -54,7 +62,16 @@ impl Facts {
 }
 
 const fn given(keyword: &'static str, giver: Giver, section: &'static str) -> Facts {
-    Facts { keyword, section, giver, needs: None, verbs: &[], mail_octets: 0, rcpt_octets: 0 }
+    Facts {
+        keyword,
+        section,
+        giver,
+        needs: None,
+        verified: false,
+        verbs: &[],
+        mail_octets: 0,
+        rcpt_octets: 0,
+    }
 }
 
 const fn relay(keyword: &'static str, section: &'static str) -> Facts {
@@ -94,7 +111,7 @@ table! {
         EnhancedStatusCodes = gate("ENHANCEDSTATUSCODES", "RFC 2034 3");
         Dsn = relay("DSN", "RFC 3461 2").adds(110, 530);
         SmtpUtf8 = relay("SMTPUTF8", "RFC 6531 3.1").adds(10, 0).needs(Extension::EightBitMime);
-        RequireTls = relay("REQUIRETLS", "RFC 8689 2").adds(11, 0);
+        RequireTls = relay("REQUIRETLS", "RFC 8689 2").adds(11, 0).verified();
         DeliverBy = relay("DELIVERBY", "RFC 2852 2").adds(17, 0);
         MtPriority = relay("MT-PRIORITY", "RFC 6710 3").adds(15, 0);
         FutureRelease = relay("FUTURERELEASE", "RFC 4865 3").adds(34, 0);
@@ -161,6 +178,10 @@ const _: () = assert!(Extension::COUNT <= 64, "a set has a bit for each row");
 /// What SMTPUTF8 adds to VRFY and EXPN: the word itself and a space (RFC 6531 3.7.4.2).
 const SMTPUTF8_WORD: usize = " SMTPUTF8".len();
 
+/// By the letter an initial response must fit into 512 octets (RFC 4954 4). Tokens of OAuth do not, and clients send them
+/// there all the same; a line of the exchange itself may be as long.
+const INITIAL_RESPONSE: usize = super::base64::LONGEST_LINE - 512;
+
 impl Extensions {
     /// None of them.
     pub const NONE: Extensions = Extensions(0);
@@ -212,6 +233,7 @@ impl Extensions {
         match verb {
             Verb::Mail => self.with_one_body().iter().map(|extension| extension.facts().mail_octets).sum(),
             Verb::Rcpt => self.iter().map(|extension| extension.facts().rcpt_octets).sum(),
+            Verb::Auth if self.contains(Extension::Auth) => INITIAL_RESPONSE,
             Verb::Vrfy | Verb::Expn if self.contains(Extension::SmtpUtf8) => SMTPUTF8_WORD,
             _ => 0,
         }
@@ -275,6 +297,8 @@ mod tests {
         assert_eq!(512 + everything.octets_for(Verb::Mail), 2260);
         assert_eq!(512 + everything.octets_for(Verb::Rcpt), 1075);
         assert_eq!(everything.octets_for(Verb::Vrfy), 9);
+        assert_eq!(512 + everything.octets_for(Verb::Auth), 12_288);
+        assert_eq!(everything.without(Auth).octets_for(Verb::Auth), 0);
         assert_eq!(everything.octets_for(Verb::Ehlo), 0);
         assert_eq!(everything.without(BinaryMime).octets_for(Verb::Mail), 2260 - 512 - 2);
     }

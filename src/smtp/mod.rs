@@ -10,16 +10,20 @@
 //! | [`path`] | mailboxes, domains, address literals |
 //! | [`parameter`] | `keyword=value` after a path |
 //! | [`reply`] | what a relay answered, and what Gatepost answers itself |
+//! | [`mechanism`] | every SASL mechanism, and whether it may pass |
+//! | [`base64`] | the text of an AUTH exchange |
 //! | [`mail_data`] | content between DATA and its final dot |
 //! | [`chunk`] | content counted by BDAT |
 //! | `glance` | a look at many octets of content at once: is there anything odd? |
 
+pub mod base64;
 pub mod chunk;
 pub mod command;
 pub mod extension;
 mod glance;
 pub mod line;
 pub mod mail_data;
+pub mod mechanism;
 pub mod parameter;
 pub mod path;
 pub mod reply;

@@ -51,18 +51,34 @@ impl Code {
     pub const READY: Code = Code(220);
     /// 221: closing, as asked.
     pub const BYE: Code = Code(221);
+    /// 235: authenticated.
+    pub const AUTHENTICATED: Code = Code(235);
     /// 250: done.
     pub const OK: Code = Code(250);
     /// 252: cannot verify, but will try.
     pub const UNVERIFIED: Code = Code(252);
+    /// 334: a challenge.
+    pub const CHALLENGE: Code = Code(334);
     /// 421: closing, come back.
     pub const CLOSING: Code = Code(421);
     /// 451: not done, for a reason on our side.
     pub const NOT_NOW: Code = Code(451);
     /// 452: not done, for want of room.
     pub const NO_ROOM: Code = Code(452);
+    /// 454: TLS or authentication cannot be had now.
+    pub const CANNOT_NOW: Code = Code(454);
+    /// 501: not with this argument.
+    pub const ARGUMENT: Code = Code(501);
+    /// 504: not with this parameter.
+    pub const PARAMETER: Code = Code(504);
+    /// 530: something else first.
+    pub const FIRST: Code = Code(530);
+    /// 535: wrong credentials.
+    pub const CREDENTIALS: Code = Code(535);
     /// 550: not done, for good.
     pub const DENIED: Code = Code(550);
+    /// 553: not with this mailbox.
+    pub const MAILBOX: Code = Code(553);
     /// 554: no service.
     pub const NO_SERVICE: Code = Code(554);
 

@@ -16,12 +16,14 @@ pub(super) enum Sort {
     Limit,
     Clients,
     Relay,
+    Tls,
+    Auth,
     Signature,
     Rule,
 }
 
 impl Sort {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Framing,
         Self::Grammar,
         Self::Conduct,
@@ -30,6 +32,8 @@ impl Sort {
         Self::Limit,
         Self::Clients,
         Self::Relay,
+        Self::Tls,
+        Self::Auth,
         Self::Signature,
         Self::Rule,
     ];
@@ -46,6 +50,8 @@ impl Sort {
             Check::Limit(_) | Check::SessionsPerClient => Self::Limit,
             Check::Clients => Self::Clients,
             Check::Relay => Self::Relay,
+            Check::Tls(_) => Self::Tls,
+            Check::Auth(_) => Self::Auth,
             Check::Signature(_) => Self::Signature,
             Check::Rule(_) => Self::Rule,
         }
@@ -61,6 +67,8 @@ impl Sort {
             Self::Limit => "limit",
             Self::Clients => "clients",
             Self::Relay => "relay",
+            Self::Tls => "tls",
+            Self::Auth => "auth",
             Self::Signature => "signature",
             Self::Rule => "rule",
         }

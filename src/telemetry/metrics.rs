@@ -6,6 +6,8 @@ use super::families::{OfListeners, OfRelays, counters, gauges, make};
 use super::labels::{
     ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
 };
+use super::security::{OfSecurities, OfSecurity};
+use super::upkeep::Upkeep;
 use crate::event::{Decision, Ending, Event, Fate, Force, LinkChange, LinkFailure, Origin, Outcome};
 use crate::policy::verdict::{Action, Check};
 use crate::smtp::reply::Class;
@@ -22,14 +24,14 @@ const RULES: usize = 500;
 
 /// Children of a family, one for each row of a closed enum.
 #[derive(Clone, Debug)]
-struct Rows<K>(Vec<(K, IntCounter)>);
+pub(super) struct Rows<K>(Vec<(K, IntCounter)>);
 
 impl<K: Copy + PartialEq> Rows<K> {
-    fn new(rows: &[K], child: impl Fn(K) -> IntCounter) -> Self {
+    pub(super) fn new(rows: &[K], child: impl Fn(K) -> IntCounter) -> Self {
         Self(rows.iter().map(|row| (*row, child(*row))).collect())
     }
 
-    fn count(&self, row: K) {
+    pub(super) fn count(&self, row: K) {
         if let Some((_, counter)) = self.0.iter().find(|(key, _)| *key == row) {
             counter.inc();
         }
@@ -42,6 +44,8 @@ pub struct Metrics {
     registry: Registry,
     listeners: OfListeners,
     relays: OfRelays,
+    securities: OfSecurities,
+    upkeep: Upkeep,
     rule_hits: IntCounterVec,
     buffer_used: IntGauge,
     buffer_limit: IntGauge,
@@ -100,9 +104,11 @@ impl Metrics {
             verdicts.with_label_values(&[of_action(action), of_force(force), sort.name()])
         });
         Self {
-            registry,
             listeners,
             relays,
+            securities: OfSecurities::new(&registry),
+            upkeep: Upkeep::new(&registry),
+            registry,
             rule_hits,
             buffer_used,
             buffer_limit,
@@ -121,6 +127,16 @@ impl Metrics {
     /// Says how much of it may be used.
     pub fn set_buffer_limit(&self, octets: i64) {
         self.buffer_limit.set(octets);
+    }
+
+    /// When a certificate ends, in seconds since 1970.
+    pub fn set_not_after(&self, certificate: &str, seconds: i64) {
+        self.upkeep.set_not_after(certificate, seconds);
+    }
+
+    /// Files were read anew, and taken or not.
+    pub fn reloaded(&self, taken: bool) {
+        self.upkeep.reloaded(taken);
     }
 
     /// Whether no new sessions are taken.
@@ -183,6 +199,7 @@ impl Metrics {
             violations: Rows::new(Violation::ALL, |violation| {
                 of.violations.with_label_values(&[name, violation.facts().name])
             }),
+            security: self.securities.listener(name),
         }
     }
 
@@ -224,6 +241,8 @@ impl Metrics {
             Event::Link(LinkChange::Lost) => relay.lost.inc(),
             Event::Link(LinkChange::Released) => relay.released.inc(),
             Event::Link(LinkChange::Failed(why)) => relay.failed.count(*why),
+            Event::Tls(side, change) => listener.security.count_tls(*side, change),
+            Event::Auth(attempt) => listener.security.count_attempt(attempt),
             Event::Ended(summary) => listener.closed.count(summary.ending),
         }
     }
@@ -233,7 +252,13 @@ impl Metrics {
         match decision.check {
             Check::Violation(violation) => listener.violations.count(violation),
             Check::Signature(_) | Check::Rule(_) => self.count_rule(decision),
-            Check::Verb(_) | Check::Limit(_) | Check::Clients | Check::Relay | Check::SessionsPerClient => {}
+            Check::Verb(_)
+            | Check::Limit(_)
+            | Check::Clients
+            | Check::Relay
+            | Check::Tls(_)
+            | Check::Auth(_)
+            | Check::SessionsPerClient => {}
         }
     }
 
@@ -274,9 +299,14 @@ pub struct OfListener {
     messages: Rows<Outcome>,
     recipients: Rows<Outcome>,
     violations: Rows<Violation>,
+    security: OfSecurity,
 }
 
 impl OfListener {
+    pub(super) fn pass(&self, octets: usize) {
+        self.security.pass(octets);
+    }
+
     pub(super) fn enter(&self) {
         self.accepted.inc();
         self.sessions.inc();

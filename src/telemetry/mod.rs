@@ -5,6 +5,7 @@
 //! | file | noun |
 //! |---|---|
 //! | `metrics`, `families` | counters and gauges; labels from closed enums and from the deployment file, never from the wire |
+//! | `security`, `upkeep` | those of TLS and AUTH; of certificates and reloads |
 //! | `labels` | the words of closed enums, as labels |
 //! | `log` | one line for each session and each refusal |
 //! | `queue` | the way from a session to a file, which never makes a session wait |
@@ -16,6 +17,8 @@ mod labels;
 mod log;
 mod metrics;
 mod queue;
+mod security;
+mod upkeep;
 
 pub use metrics::{Metrics, OfListener, OfRelay, OfTarpit};
 
@@ -101,6 +104,11 @@ impl Desk {
     /// It is closed.
     pub fn leave(&self) {
         self.metrics.leave();
+    }
+
+    /// So many octets passed uninspected.
+    pub fn pass(&self, octets: usize) {
+        self.metrics.pass(octets);
     }
 
     /// Something happened in a session.

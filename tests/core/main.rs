@@ -11,9 +11,11 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod accounts;
 mod grammar;
 mod judgement;
 mod policies;
+mod profiles;
 mod properties;
 mod readme;
 mod rooms;

@@ -9,6 +9,12 @@ use std::sync::Arc;
 /// The parent of the rules that stand in a transcript.
 const PARENT: &str = include_str!("../transcripts/scene.toml");
 
+/// The accounts of a backend that is a file; what the hashes are of is nobody's business here.
+const USERS: &str = include_str!("../transcripts/users");
+
+/// What accounts may send as.
+const SENDERS: &str = include_str!("../transcripts/senders");
+
 fn transcripts(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("the folder of transcripts");
     let paths = entries.map(|entry| entry.expect("an entry").path());
@@ -26,6 +32,8 @@ pub(crate) fn policy(rules: &str) -> Result<Arc<Policy>, String> {
     let compiled = compile::compile("transcript.toml", &mut |path| match path {
         "transcript.toml" => Ok(own.clone()),
         "scene.toml" => Ok(PARENT.to_owned()),
+        "users" => Ok(USERS.to_owned()),
+        "senders" => Ok(SENDERS.to_owned()),
         other => Err(format!("no {other} here")),
     });
     let errors: Vec<String> = compiled.diagnostics.iter().map(ToString::to_string).collect();

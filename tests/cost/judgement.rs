@@ -54,6 +54,8 @@ fn scene(number: u8) -> Scene<'static> {
         client: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, number)), 50_000),
         listener: "mx",
         hello: None,
+        tls: None,
+        auth: None,
         mail: Some(MailScene { path: *sender, size: None }),
         rcpt: Some(*path),
         rcpt_count: 0,

@@ -10,8 +10,12 @@
 )]
 
 mod attack;
+mod auth;
 mod bounds;
 mod faults;
 mod mail;
 mod operation;
+mod relay_tls;
+mod secure;
 mod support;
+mod tls;

@@ -1,12 +1,13 @@
 //! A gate, a relay and a client for a test.
 
+use crate::secure::Both;
 use gatepost::policy::Policy;
 use gatepost::policy::compile::compile;
 use gatepost::proxy::config::{Address, Admin, Deployment, Listener, Relay as RelayConfig};
 use gatepost::proxy::{Gate, start};
 use gatepost::telemetry::Telemetry;
 use socket2::{Domain, Socket, Type};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -20,13 +21,25 @@ profile = 'test'
 extends = 'base'
 [relay]
 to = ['example.com']
+[verbs]
+STARTTLS = {}
+[extensions]
+offer_add = ['STARTTLS']
 [limits]
 trivial_commands = 1000000
 ";
 
 pub(crate) fn policy(more: &str) -> Arc<Policy> {
-    let text = format!("{RULES}{more}");
-    let mut read = |path: &str| if path == "test.toml" { Ok(text.clone()) } else { Err("none".to_owned()) };
+    policy_of(&format!("{RULES}{more}"), &[])
+}
+
+/// These rules, with files beside them: their names, and what stands in them.
+pub(crate) fn policy_of(rules: &str, files: &[(&str, &str)]) -> Arc<Policy> {
+    let mut read = |path: &str| {
+        let known = [("test.toml", rules)];
+        let mut all = known.iter().chain(files);
+        all.find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned()).ok_or("none".to_owned())
+    };
     let compiled = compile("test.toml", &mut read);
     Arc::new(compiled.policy.unwrap_or_else(|| panic!("{:#?}", compiled.diagnostics)))
 }
@@ -91,6 +104,13 @@ impl Running {
         String::from_utf8(self.telemetry().metrics().encode()).unwrap()
     }
 
+    /// The figure of a series.
+    pub(crate) fn figure(&self, series: &str) -> u64 {
+        let text = self.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("there is no {series} in\n{text}")).parse().unwrap()
+    }
+
     pub(crate) fn buffer_used(&self) -> i64 {
         self.telemetry().metrics().buffer_used().get()
     }
@@ -121,7 +141,7 @@ pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) {
 /// One end of a dialogue.
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Box<dyn Both>>,
 }
 
 impl Client {
@@ -140,13 +160,19 @@ impl Client {
     fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(LONG)).unwrap();
         stream.set_nodelay(true).unwrap();
-        let reader = BufReader::new(stream.try_clone().unwrap());
-        Self { stream, reader }
+        let both = stream.try_clone().unwrap();
+        Self { stream, reader: BufReader::new(Box::new(both)) }
+    }
+
+    /// From here on over this.
+    pub(crate) fn over(self, both: impl Both + 'static) -> Self {
+        Self { stream: self.stream, reader: BufReader::new(Box::new(both)) }
     }
 
     /// Says it as it is; a peer that is gone is found out when it is heard.
     pub(crate) fn say(&mut self, octets: impl AsRef<[u8]>) {
-        let _ = self.stream.write_all(octets.as_ref());
+        let both = self.reader.get_mut();
+        let _ = both.write_all(octets.as_ref()).and_then(|()| both.flush());
     }
 
     /// A line without its end; none: the peer has closed.
@@ -155,7 +181,11 @@ impl Client {
         match self.reader.read_line(&mut line) {
             Ok(0) => None,
             Ok(_) => Some(line.trim_end_matches("\r\n").to_owned()),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => {
+                None
+            }
+            // Its alert is all that it says.
+            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => None,
             Err(error) => panic!("{error}"),
         }
     }
@@ -243,7 +273,8 @@ impl Relay {
             for stream in listener.incoming() {
                 let (part, log) = (Arc::clone(&part), Arc::clone(&log));
                 log.lock().unwrap().push("connection".to_owned());
-                thread::spawn(move || part(&mut Talk { wire: Client::of(stream.unwrap()), log }));
+                let mut talk = Talk { wire: Client::of(stream.unwrap()), prefix: "", log };
+                thread::spawn(move || part(&mut talk));
             }
         });
         Self { address, heard }
@@ -262,6 +293,8 @@ impl Relay {
 /// A relay's side of a link.
 pub(crate) struct Talk {
     pub(crate) wire: Client,
+    /// In front of what is noted.
+    prefix: &'static str,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -272,13 +305,32 @@ impl Talk {
 
     pub(crate) fn hear(&mut self) -> Option<String> {
         let line = self.wire.line()?;
-        self.log.lock().unwrap().push(line.clone());
+        self.log.lock().unwrap().push(format!("{}{line}", self.prefix));
         Some(line)
+    }
+
+    /// From here on over this.
+    pub(crate) fn secure(&mut self, both: impl Both + 'static) {
+        let stream = self.wire.stream.try_clone().unwrap();
+        self.wire = Client::of(stream).over(both);
+        self.prefix = "tls: ";
+    }
+
+    /// Answers like a relay that has TLS behind it; what it offers there it does not offer elsewhere.
+    pub(crate) fn politely_in_tls(&mut self, greets: bool) {
+        if greets {
+            self.say("220 relay.test ESMTP");
+        }
+        self.converse(None, "250-relay.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 77000000");
     }
 
     /// Answers like a relay; `until`: hangs up when it has heard a line that begins so.
     pub(crate) fn politely(&mut self, until: Option<&str>) {
         self.say("220 relay.test ESMTP");
+        self.converse(until, "250-relay.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 100000000");
+    }
+
+    fn converse(&mut self, until: Option<&str>, offer: &str) {
         let mut in_data = false;
         while let Some(line) = self.hear() {
             if until.is_some_and(|until| line.starts_with(until)) {
@@ -290,7 +342,7 @@ impl Talk {
                     self.say("250 2.0.0 queued");
                 }
                 _ if in_data => {}
-                "EHLO" => self.say("250-relay.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 100000000"),
+                "EHLO" => self.say(offer),
                 "DATA" => {
                     in_data = true;
                     self.say("354 go on");

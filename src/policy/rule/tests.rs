@@ -169,6 +169,8 @@ fn scene<'a>(client: &str, commands: &'a [(&'a str, Command<'a>)], count: u32) -
         client: SocketAddr::new(client.parse().unwrap(), 2),
         listener: "mx",
         hello: None,
+        tls: None,
+        auth: None,
         mail: None,
         rcpt: None,
         rcpt_count: count,

@@ -2,6 +2,7 @@
 
 use crate::event::{Event, Side};
 use crate::session::offer::Offer;
+use crate::session::question::Question;
 use crate::smtp::mail_data::Piece;
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,6 +23,14 @@ pub enum Action {
     CloseLink,
     /// Close the client's connection, once what was sent is out. The session is over.
     CloseClient(Linger),
+    /// Once what was sent to this side is out, the handshake begins there: the gate is the server of a client and the
+    /// client of a relay. The answer is [`Happening::Secured`](crate::session::Happening) or `NotSecured`; until then
+    /// nothing is read from it. Octets that came before the handshake are an attack, and the session has seen to them.
+    StartTls(Side),
+    /// From here on octets go both ways uninspected, until a side ends: bounded in time, and counted as such.
+    PassThrough,
+    /// The answer is [`Happening::Answered`](crate::session::Happening).
+    Ask(Question),
     /// What the relay offers, for sessions to come.
     Learn(Arc<Offer>),
     /// Tell telemetry.

@@ -1,6 +1,7 @@
 //! The grammar of each argument (RFC 5321 4.1.1).
 
 use super::Argument;
+use crate::smtp::base64::is_base64;
 use crate::smtp::parameter::{self, blanks, parameters};
 use crate::smtp::path::{
     Host, Parsed, domain, forward_path, host, is_atext, mailbox, quoted_string, reverse_path,
@@ -185,14 +186,6 @@ fn note_extra_space(blanks: Option<&[u8]>, sloppy: &mut Violations) {
     if blanks.is_some_and(|blanks| blanks != b" ") {
         sloppy.insert(Violation::ExtraSpace);
     }
-}
-
-/// Whether this is base64, padded as it must be (RFC 4954 8). Nothing is base64, too: a line of an AUTH
-/// exchange may be empty.
-pub fn is_base64(text: &[u8]) -> bool {
-    let padded = text.strip_suffix(b"==").or(text.strip_suffix(b"=")).unwrap_or(text);
-    let digit = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/');
-    text.len().is_multiple_of(4) && padded.iter().all(digit)
 }
 
 /// `String [SP "SMTPUTF8"]` (RFC 5321 4.1.1.6, RFC 6531 3.7.4.2); a mailbox, in angle brackets or not, is

@@ -1,6 +1,8 @@
 //! Properties of parsing and encoding; the known answers are rows of `tests/grammar`.
 
 use super::*;
+use crate::smtp::base64;
+use crate::smtp::mechanism::Mechanism;
 use crate::smtp::violation::Kind;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -124,6 +126,29 @@ const LINES: &[&str] = &[
 ];
 
 proptest! {
+    #[test]
+    fn an_initial_response_comes_through_whole(
+        mechanism in select(Mechanism::ALL),
+        octets in vec(any::<u8>(), 0..300),
+    ) {
+        let mut line = format!("auth {} ", mechanism.facts().name.to_ascii_lowercase()).into_bytes();
+        let start = line.len();
+        base64::encode(&octets, &mut line);
+        if octets.is_empty() {
+            line.push(b'=');
+        }
+        check(&line)?;
+        let Ok(Argument::Auth { mechanism: spoken, initial }) = parse(&line).argument else {
+            return Err(TestCaseError::fail("no AUTH"));
+        };
+        prop_assert_eq!(Mechanism::from_wire(spoken), Some(mechanism));
+        prop_assert_eq!(initial, line.get(start..));
+        if !octets.is_empty() {
+            let mut buffer = [0; 300];
+            prop_assert_eq!(initial.and_then(|text| base64::decode(text, &mut buffer)), Some(octets.as_slice()));
+        }
+    }
+
     #[test]
     fn any_octets_are_a_command(line in vec(any::<u8>(), 0..64)) {
         check(&line)?;

@@ -1,0 +1,90 @@
+//! `[relay.NAME]`
+
+use super::security::{self, Named};
+use super::{only, some};
+use gatepost::policy::document::{Section, Word};
+use gatepost::policy::source::Located;
+use gatepost::proxy::config::{Address, Balance, Relay};
+use gatepost::session::{Connect, WhenDown};
+use std::time::Duration;
+
+/// Reads one.
+pub(super) fn read(name: &str, section: &Section<'_>, named: &Named<'_>) -> Option<Relay> {
+    only(section, "identity", "none", &["xclient", "proxy-v1", "proxy-v2", "transparent"]);
+    let (tls, terms) = security::of_relay(section, named);
+    let addresses = addresses(section);
+    let time = |key| section.take::<Duration>(key).map(|read| read.value);
+    let (connect_wait, open) = (time("connect_wait"), time("open_within"));
+    let (reply, last, idle) = (time("reply_wait"), time("final_wait"), time("link_idle"));
+    let balance = section.take::<Order>("balance");
+    let connect = section.take::<When>("connect");
+    let when_down = section.take::<Down>("when_down");
+    let links = some(section, "links", Relay::LINKS);
+    let usual = Relay::new(name, addresses?);
+    let mut waits = usual.waits;
+    waits.open = open.unwrap_or(waits.open);
+    waits.reply = reply.unwrap_or(waits.reply);
+    waits.last = last.unwrap_or(waits.last);
+    waits.idle = idle.unwrap_or(waits.idle);
+    Some(Relay {
+        balance: balance.map_or(usual.balance, |order| order.value.0),
+        connect: connect.map_or(usual.connect, |when| when.value.0),
+        links,
+        connect_wait: connect_wait.unwrap_or(usual.connect_wait),
+        waits,
+        when_down: when_down.map_or(usual.when_down, |down| down.value.0),
+        tls,
+        terms,
+        ..usual
+    })
+}
+
+fn addresses(section: &Section<'_>) -> Option<Vec<Address>> {
+    section.require::<Vec<Located<String>>>("address").and_then(|written| {
+        let read = |text: &Located<String>| {
+            let wrong = || {
+                let finding = text.place.error(format!("`{}` is no address", text.value.escape_debug()));
+                finding.with_help(
+                    "a host and a port like \"10.0.0.5:25\", \"[::1]:25\" or \"mail.corp.test:25\"",
+                )
+            };
+            section.findings().check(Address::read(&text.value).ok_or_else(wrong))
+        };
+        let read: Vec<_> = written.value.iter().filter_map(read).collect();
+        if written.value.is_empty() {
+            section.findings().add(written.place.error("a relay without an address takes no mail"));
+        }
+        (!read.is_empty()).then_some(read)
+    })
+}
+
+/// `connect`
+#[derive(Clone, Copy)]
+struct When(Connect);
+
+impl Word for When {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("accept", Self(Connect::Accept)),
+        ("hello", Self(Connect::Hello)),
+        ("transaction", Self(Connect::Transaction)),
+        ("recipient", Self(Connect::Recipient)),
+    ];
+}
+
+/// `balance`
+#[derive(Clone, Copy)]
+struct Order(Balance);
+
+impl Word for Order {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("first", Self(Balance::First)), ("spread", Self(Balance::Spread))];
+}
+
+/// `when_down`
+#[derive(Clone, Copy)]
+struct Down(WhenDown);
+
+impl Word for Down {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("refuse", Self(WhenDown::Refuse)), ("greet", Self(WhenDown::Greet))];
+}

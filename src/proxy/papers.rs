@@ -1,0 +1,127 @@
+//! What a reload changes: rules, certificates, terms. It is read as a whole before any of it counts; and whoever is in
+//! keeps what he came in with.
+
+use super::certificate::Certificate;
+use super::config::Deployment;
+use super::listener::Door;
+use super::relay::Relay;
+use super::tls::{Calling, Keys, Terms};
+use crate::policy::Policy;
+use crate::telemetry::Metrics;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How many days before its end a certificate is spoken of.
+const SOON: u64 = 14;
+const DAY: u64 = 86_400;
+
+/// All of it, read.
+#[derive(Debug)]
+pub(super) struct Papers {
+    keys: Keys,
+    /// By the names of listeners.
+    listeners: HashMap<String, (Arc<Policy>, Option<Terms>)>,
+    /// By the names of relays.
+    relays: HashMap<String, Option<Calling>>,
+}
+
+impl Papers {
+    /// Reads all files that the deployment names. The error says which one is wrong.
+    pub(super) fn read(deployment: &Deployment) -> Result<Self, String> {
+        let keys = Keys::read(deployment)?;
+        let mut papers = Self { keys, listeners: HashMap::new(), relays: HashMap::new() };
+        for listener in &deployment.listeners {
+            let terms = Terms::of(listener, &papers.keys)?;
+            papers.listeners.insert(listener.name.clone(), (Arc::clone(&listener.policy), terms));
+        }
+        for relay in &deployment.relays {
+            papers.relays.insert(relay.name.clone(), Calling::of(relay, &papers.keys)?);
+        }
+        Ok(papers)
+    }
+
+    /// Whether they are for this house: a listener or a relay that comes or goes needs another start.
+    pub(super) fn fit(&self, doors: &[Arc<Door>], relays: &[Arc<Relay>]) -> Result<(), String> {
+        let (known, told) = (self.listeners.len(), self.relays.len());
+        if known != doors.len() || told != relays.len() {
+            return Err("listeners and relays are those of the start; restart to change them".to_owned());
+        }
+        for door in doors {
+            let Some((policy, _)) = self.listeners.get(door.name()) else {
+                return Err(format!(
+                    "there is no listener `{}` any more; restart to change them",
+                    door.name()
+                ));
+            };
+            let (new, old) = (policy.profile().to_owned(), door.policy());
+            if new != old.profile() {
+                let name = door.name();
+                return Err(format!("listener `{name}` has another profile, `{new}`; restart to change it"));
+            }
+        }
+        match relays.iter().find(|relay| !self.relays.contains_key(&relay.config().name)) {
+            Some(gone) => Err(format!("there is no relay `{}` any more; restart", gone.config().name)),
+            None => Ok(()),
+        }
+    }
+
+    /// From now on they count.
+    pub(super) fn post(mut self, doors: &[Arc<Door>], relays: &[Arc<Relay>]) -> Expiries {
+        for door in doors {
+            if let Some((policy, terms)) = self.listeners.remove(door.name()) {
+                door.post(policy, terms);
+            }
+        }
+        for relay in relays {
+            if let Some(calling) = self.relays.remove(&relay.config().name) {
+                relay.call_on(calling);
+            }
+        }
+        if self.keys.has_ephemeral() {
+            tracing::warn!(
+                "a listener has no certificate: clients get one that nobody knows, made for this run; see [certificate.NAME]"
+            );
+        }
+        Expiries::of(self.keys.named())
+    }
+}
+
+/// When certificates end.
+#[derive(Debug, Default)]
+pub(super) struct Expiries(Vec<(String, u64)>);
+
+impl Expiries {
+    fn of<'c>(certificates: impl Iterator<Item = &'c Certificate>) -> Self {
+        Self(certificates.map(|one| (one.name.clone(), one.description.not_after)).collect())
+    }
+
+    /// Shows them in the metrics.
+    pub(super) fn show(&self, metrics: &Metrics) {
+        for (name, not_after) in &self.0 {
+            metrics.set_not_after(name, i64::try_from(*not_after).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Warns of those that end soon.
+    pub(super) fn warn(&self) {
+        let now = seconds();
+        for (certificate, not_after) in &self.0 {
+            match not_after.checked_sub(now) {
+                None => tracing::error!(
+                    certificate,
+                    "the certificate has expired: clients that look will not send"
+                ),
+                Some(left) if left < SOON * DAY => {
+                    tracing::warn!(certificate, days = left / DAY, "the certificate ends soon");
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "certificates end at a time of day")]
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

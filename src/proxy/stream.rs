@@ -1,0 +1,213 @@
+//! What a wire speaks over: a socket as it is, or TLS on it. The rest of the room does not know which.
+
+use super::handshake::{Handshake, Part};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
+
+/// What TLS may hold of octets that the peer has not taken: two records. (What it has read and not shown is at most one.)
+pub(super) const OWED_MOST: usize = 32 * 1024;
+/// What a TLS session holds while it is idle (measured: 7.4 KB), and what it keeps of its buffer after a large record.
+const IDLE: usize = 8 * 1024;
+const SWOLLEN: usize = 28 * 1024;
+/// More plaintext in one read than what leaves the buffer of records small.
+const SMALL: usize = 4 * 1024;
+
+/// A socket, plain or not. Most wires are plain, and none is to grow for those that are not: there is one value that a
+/// socket cannot have, so there are two variants, and the rest is apart.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Plain(TcpStream),
+    /// None: it is gone, and nothing comes of it.
+    Apart(Option<Box<Apart>>),
+}
+
+/// What is more than a socket.
+#[derive(Debug)]
+pub(super) enum Apart {
+    /// TLS is on its way: nothing is heard, and nothing said but what was to be said before.
+    Shaking(Handshake),
+    Secure(Secure),
+}
+
+/// TLS that holds.
+#[derive(Debug)]
+pub(super) struct Secure {
+    stream: TlsStream<TcpStream>,
+    /// Whether a large record has come.
+    swollen: bool,
+}
+
+impl Secure {
+    fn new(mut stream: TlsStream<TcpStream>) -> Self {
+        match &mut stream {
+            TlsStream::Client(client) => client.get_mut().1.set_buffer_limit(Some(OWED_MOST)),
+            TlsStream::Server(server) => server.get_mut().1.set_buffer_limit(Some(OWED_MOST)),
+        }
+        Self { stream, swollen: false }
+    }
+}
+
+impl Stream {
+    /// With TLS that holds.
+    pub(super) fn secure(stream: TlsStream<TcpStream>) -> Self {
+        Self::Apart(Some(Box::new(Apart::Secure(Secure::new(stream)))))
+    }
+
+    /// What a handshake leaves that failed: the socket, if it gave it back.
+    pub(super) fn remains(socket: Option<TcpStream>) -> Self {
+        socket.map_or(Self::Apart(None), Self::Plain)
+    }
+
+    /// Begins a handshake. One that is plain no longer stays as it is.
+    pub(super) fn shake(&mut self, part: Part) {
+        *self = match std::mem::replace(self, Self::Apart(None)) {
+            Self::Plain(socket) => Self::Apart(Some(Box::new(Apart::Shaking(Handshake::new(socket, part))))),
+            other => other,
+        };
+    }
+
+    /// The handshake that is on.
+    pub(super) fn handshake(&mut self) -> Option<&mut Handshake> {
+        match self.apart() {
+            Some(Apart::Shaking(handshake)) => Some(handshake),
+            Some(Apart::Secure(_)) | None => None,
+        }
+    }
+
+    fn apart(&mut self) -> Option<&mut Apart> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Apart(apart) => apart.as_deref_mut(),
+        }
+    }
+
+    fn secured(&self) -> Option<&Secure> {
+        match self {
+            Self::Apart(Some(apart)) => match &**apart {
+                Apart::Secure(secure) => Some(secure),
+                Apart::Shaking(_) => None,
+            },
+            Self::Plain(_) | Self::Apart(None) => None,
+        }
+    }
+
+    /// Whether a read would find something; without looking, it might.
+    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Plain(socket) => socket.poll_read_ready(cx).map(|_| ()),
+            // What was decrypted may wait inside.
+            Self::Apart(_) => Poll::Ready(()),
+        }
+    }
+
+    /// Whether the first write will find room.
+    pub(super) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            // A socket that is broken already says so at the first read.
+            Self::Plain(socket) => socket.poll_write_ready(cx).map(|_| ()),
+            Self::Apart(_) => Poll::Ready(()),
+        }
+    }
+
+    /// Whether it took octets that are not out yet.
+    pub(super) fn owes(&self) -> bool {
+        self.secured().is_some_and(|secure| secure.stream.get_ref().1.wants_write())
+    }
+
+    /// Memory that it holds: none while it is plain.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Self::Plain(_) | Self::Apart(None) => 0,
+            Self::Apart(Some(_)) => {
+                let swollen = self.secured().is_some_and(|secure| secure.swollen);
+                if swollen { IDLE + SWOLLEN } else { IDLE }
+            }
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if let Self::Plain(socket) = this {
+            return Pin::new(socket).poll_read(cx, room);
+        }
+        match this.apart() {
+            Some(Apart::Secure(secure)) => {
+                let before = room.filled().len();
+                let polled = Pin::new(&mut secure.stream).poll_read(cx, room);
+                secure.swollen |= room.filled().len().saturating_sub(before) > SMALL;
+                polled
+            }
+            Some(Apart::Shaking(_)) => Poll::Pending,
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if let Self::Plain(socket) = this {
+            return Pin::new(socket).poll_write(cx, octets);
+        }
+        match this.apart() {
+            Some(Apart::Secure(secure)) => Pin::new(&mut secure.stream).poll_write(cx, octets),
+            Some(Apart::Shaking(handshake)) => handshake.poll_write(cx, octets),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if let Self::Plain(socket) = this {
+            return Pin::new(socket).poll_write_vectored(cx, pieces);
+        }
+        match this.apart() {
+            Some(Apart::Secure(secure)) => Pin::new(&mut secure.stream).poll_write_vectored(cx, pieces),
+            Some(Apart::Shaking(_)) | None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut().apart() {
+            Some(Apart::Secure(secure)) => Pin::new(&mut secure.stream).poll_flush(cx),
+            // A socket has nothing to flush.
+            Some(Apart::Shaking(_)) | None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if let Self::Plain(socket) = this {
+            return Pin::new(socket).poll_shutdown(cx);
+        }
+        match this.apart() {
+            // With the alert that says so, or the peer would have to take it for an attack (RFC 8446 6.1).
+            Some(Apart::Secure(secure)) => Pin::new(&mut secure.stream).poll_shutdown(cx),
+            Some(Apart::Shaking(_)) | None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_tls_is_no_larger_than_what_is_not() {
+        assert_eq!(size_of::<Stream>(), size_of::<TcpStream>());
+    }
+}

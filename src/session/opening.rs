@@ -1,0 +1,194 @@
+//! How the link is opened, secured, and given up.
+
+use super::clock::Moment;
+use super::exchange::{Action as Do, Own, Words};
+use super::link::{self, Leg, Link, Progress, Step};
+use super::{Offer, Output, RelayTls, Session};
+use crate::event::{Event, LinkChange, LinkFailure, Secured, Side, TlsChange, TlsFailure};
+use crate::policy::tls::StartTls;
+use crate::smtp::reply::Heard;
+use crate::smtp::verb::Verb;
+use std::sync::Arc;
+
+/// What the link says to a command that needs it.
+pub(super) enum Need {
+    Ready,
+    Waits,
+    Failed(LinkFailure, Words),
+}
+
+impl Session {
+    /// Asks for the link. Its hello is the client's own: `hello`, or the one that was accepted.
+    pub(super) fn need_link(&mut self, now: Moment, hello: Option<Box<[u8]>>, out: &mut Output) -> Need {
+        match std::mem::replace(&mut self.link, Link::Closed) {
+            open @ Link::Open { .. } => {
+                self.link = open;
+                Need::Ready
+            }
+            opening @ Link::Opening { .. } => {
+                self.link = opening;
+                Need::Waits
+            }
+            Link::Failed(why, words) => Need::Failed(why, words),
+            Link::Greeted(leg) => {
+                let by = now + self.setting.station.waits.open;
+                let hello = hello.unwrap_or_else(|| self.own_hello());
+                self.say_step(now, Step::hello(hello, leg), leg, by, out);
+                Need::Waits
+            }
+            Link::Closed => {
+                let hello = hello.unwrap_or_else(|| self.own_hello());
+                self.open_link(now, Some(hello), out);
+                Need::Waits
+            }
+        }
+    }
+
+    /// Asks the driver for a link; once the relay has greeted this hello is said, if there is one.
+    pub(super) fn open_link(&mut self, now: Moment, hello: Option<Box<[u8]>>, out: &mut Output) {
+        let wanted = match (self.setting.station.relay_tls, self.setting.policy.tls().starttls) {
+            // TLS is the client's to start, with the relay itself.
+            (RelayTls::Opportunistic, StartTls::Passthrough) => RelayTls::None,
+            (wanted, _) => wanted,
+        };
+        out.act(Do::OpenLink);
+        let by = now + self.setting.station.waits.open;
+        self.link = Link::Opening { step: Step::Connecting(hello), leg: Leg::Clear(wanted), by };
+    }
+
+    /// The hello for a link: the client's, or the gate's for a client that has said none.
+    fn own_hello(&self) -> Box<[u8]> {
+        match self.phase.hello() {
+            Some(hello) => link::spoken(hello.verb, hello.name()),
+            None => link::spoken(Verb::Ehlo, self.setting.station.name.as_bytes()),
+        }
+    }
+
+    /// Says what a step of the opening asks.
+    fn say_step(&mut self, now: Moment, step: Step, leg: Leg, by: Moment, out: &mut Output) {
+        match &step {
+            Step::Ehlo(hello) => self.exchange.say(now, Own::Ehlo(link::name(hello)), out),
+            Step::Helo(hello) => self.exchange.say(now, Own::Helo(link::name(hello)), out),
+            Step::StartTls(_) => self.exchange.say(now, Own::StartTls, out),
+            Step::Connecting(_) | Step::Greeting(_) | Step::Securing(_) => {}
+        }
+        self.link = Link::Opening { step, leg, by };
+    }
+
+    /// The driver has connected.
+    pub(super) fn link_opened(&mut self) {
+        if let Link::Opening { step, .. } = &mut self.link
+            && let Step::Connecting(hello) = step
+        {
+            *step = Step::Greeting(hello.take());
+        }
+    }
+
+    /// The relay answered a step of the opening.
+    pub(super) fn opening_answered(&mut self, now: Moment, heard: &Heard<'_>, out: &mut Output) {
+        let Link::Opening { step, leg, by } = &self.link else { return };
+        let (step, leg, by) = (step.clone(), *leg, *by);
+        match step.hear(leg, heard, now) {
+            Progress::Say(step, leg) => self.say_step(now, step, leg, by, out),
+            Progress::Secure(hello) => {
+                out.act(Do::StartTls(Side::Relay));
+                self.link = Link::Opening { step: Step::Securing(hello), leg, by };
+            }
+            Progress::Greeted => {
+                self.link = Link::Greeted(leg);
+                let text = heard.lines().next().unwrap_or_default();
+                self.greet(now, Some(text), out);
+            }
+            Progress::Open(offer, hello) => {
+                self.learn(&offer, &hello, out);
+                out.tell(Event::Link(LinkChange::Opened));
+                self.link = Link::Open { offer, hello, leg };
+            }
+            Progress::Failed(why, words) => {
+                out.act(Do::CloseLink);
+                self.link_failed(now, why, words, out);
+            }
+        }
+    }
+
+    /// TLS holds on the link: what was heard before it is forgotten (RFC 3207 4.2).
+    pub(super) fn relay_secured(&mut self, now: Moment, secured: Box<Secured>, out: &mut Output) {
+        let Link::Opening { step, leg, by } = &mut self.link else { return };
+        *leg = Leg::of(&secured);
+        let again = match step {
+            Step::Securing(hello) => Some(Step::hello(std::mem::take(hello), *leg)),
+            _ => None,
+        };
+        let (leg, by) = (*leg, *by);
+        out.tell(Event::Tls(Side::Relay, TlsChange::Started(secured)));
+        if let Some(step) = again {
+            self.say_step(now, step, leg, by, out);
+        }
+    }
+
+    /// The handshake with the relay came to nothing.
+    pub(super) fn relay_not_secured(&mut self, now: Moment, why: TlsFailure, out: &mut Output) {
+        if matches!(self.link, Link::Opening { .. }) {
+            out.tell(Event::Tls(Side::Relay, TlsChange::Failed(why)));
+            self.link_broke_off(now, LinkFailure::TlsFailed, out);
+        }
+    }
+
+    /// A link that was being opened is closed from the other side. Where TLS was only tried, one more is opened, on
+    /// which it is not.
+    pub(super) fn link_broke_off(&mut self, now: Moment, why: LinkFailure, out: &mut Output) {
+        out.act(Do::CloseLink);
+        match &mut self.link {
+            Link::Opening {
+                step: Step::StartTls(hello) | Step::Securing(hello),
+                leg: Leg::Clear(RelayTls::Opportunistic),
+                by,
+            } => {
+                let (step, by) = (Step::Connecting(Some(std::mem::take(hello))), *by);
+                out.act(Do::OpenLink);
+                self.link = Link::Opening { step, leg: Leg::Clear(RelayTls::None), by };
+            }
+            _ => self.link_failed(now, why, link::words(why), out),
+        }
+    }
+
+    /// There is no link. The command that asked for it hears why.
+    pub(super) fn link_failed(&mut self, now: Moment, why: LinkFailure, words: Words, out: &mut Output) {
+        out.tell(Event::Link(LinkChange::Failed(why)));
+        self.link = Link::Failed(why, words);
+        if self.greets() {
+            self.no_relay(now, out);
+        }
+    }
+
+    /// What the relay offers is remembered, here for as long as no link is open and for sessions to come; but what it
+    /// says to HELO is no offer. (One that refused EHLO and took HELO has made none, and that is remembered.)
+    pub(super) fn learn(&mut self, offer: &Arc<Offer>, hello: &[u8], out: &mut Output) {
+        if !link::is_helo(hello) {
+            self.setting.learned = Some(Arc::clone(offer));
+            out.act(Do::Learn(Arc::clone(offer)));
+        }
+    }
+
+    /// Lets others have the link, if it is not needed now.
+    pub(super) fn give_up_link(&mut self, now: Moment, out: &mut Output) {
+        if matches!(self.link, Link::Open { .. }) && self.is_between() && !self.proven.is_pinned() {
+            self.release_link(now, out);
+        }
+    }
+
+    /// The relay has its link back; the next command that needs one opens another.
+    pub(super) fn release_link(&mut self, now: Moment, out: &mut Output) {
+        self.exchange.say(now, Own::Quit, out);
+        out.tell(Event::Link(LinkChange::Released));
+        self.drop_link(out);
+    }
+
+    /// Closes the link as it stands.
+    pub(super) fn drop_link(&mut self, out: &mut Output) {
+        if !matches!(self.link, Link::Closed | Link::Failed(..)) {
+            out.act(Do::CloseLink);
+        }
+        self.link = Link::Closed;
+    }
+}

@@ -1,0 +1,99 @@
+//! The profiles that are part of the program, and the signatures that they include.
+
+use gatepost::policy::Policy;
+use gatepost::policy::compile::{Compiled, built_in, compile};
+use gatepost::policy::source::Severity;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+const SIGNATURES: &str = include_str!("../../rules/signatures.toml");
+
+/// All of atext but letters and digits (RFC 5322 3.2.3).
+const ATEXT: &str = "!#$%&'*+-/=?^_`{|}~";
+
+/// Compiles what is built in, without a disk.
+fn compiled(name: &str) -> Compiled {
+    compile(name, &mut |path| Err(format!("there is no {path}")))
+}
+
+fn policy(name: &str) -> Arc<Policy> {
+    compiled(name).policy.map(Arc::new).expect(name)
+}
+
+#[test]
+fn every_profile_keeps_its_promises() {
+    let names: Vec<_> = built_in().collect();
+    assert_eq!(names, ["inbound", "outbound", "submission", "hybrid", "legacy"]);
+    for name in names {
+        for outcome in gatepost::replay::expectations(&policy(name)) {
+            assert!(outcome.failure.is_none(), "{name}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn what_warns_was_asked_for() {
+    for name in built_in() {
+        let warnings: Vec<_> =
+            compiled(name).diagnostics.into_iter().map(|it| (it.severity, it.message)).collect();
+        let wanted = match name {
+            "hybrid" => vec![(Severity::Warning, "what follows STARTTLS is not inspected".to_owned())],
+            _ => Vec::new(),
+        };
+        assert_eq!(warnings, wanted, "{name}");
+    }
+}
+
+#[test]
+fn an_effective_profile_is_a_profile_again() {
+    let values = |text: &str| -> Vec<String> {
+        text.lines()
+            .map(|line| line.rsplit_once("  # ").map_or(line, |(value, _)| value).trim_end().to_owned())
+            .filter(|line| !(line.is_empty() || line.starts_with("# ")))
+            .collect()
+    };
+    for name in built_in() {
+        let first = compiled(name);
+        let again = compile("t.toml", &mut |path| match path {
+            "t.toml" => Ok(first.effective.clone()),
+            other => Err(format!("there is no {other}")),
+        });
+        assert!(again.policy.is_some(), "{name}: {:?}", again.diagnostics);
+        assert!(values(&first.effective) == values(&again.effective), "{name}");
+    }
+}
+
+#[test]
+fn a_signature_names_its_attack_and_takes_no_mailbox() {
+    let fragment: toml::Table = SIGNATURES.parse().unwrap();
+    let mut attacks = HashSet::new();
+    for signature in fragment["signature"].as_array().unwrap() {
+        let id = signature["id"].as_str().unwrap();
+        let mut parts = id.split('-');
+        assert_eq!(parts.next(), Some("CVE"), "{id}");
+        attacks.insert((parts.next().unwrap(), parts.next().unwrap()));
+        let clean = signature["clean"].as_array().unwrap();
+        let clean: String = clean.iter().map(|sample| sample.as_str().unwrap()).collect();
+        // In xtext an equals sign is never bare.
+        let xtext = signature["field"].as_str().unwrap().starts_with("parameter.");
+        let missing: String = ATEXT.chars().filter(|c| !(clean.contains(*c) || xtext && *c == '=')).collect();
+        assert_eq!(missing, "", "{id}");
+        assert!(
+            clean.contains(|c: char| c.is_ascii_alphabetic()) && clean.contains(|c: char| c.is_ascii_digit())
+        );
+    }
+    assert!(attacks.len() >= 15, "{attacks:?}");
+}
+
+#[test]
+fn a_file_beside_goes_before_the_fragment_that_is_built_in() {
+    let own = "[[rule]]\nid = \"mine\"\non = \"MAIL\"\nthen = \"reject\"\nmode = \"monitor\"\n";
+    let compiled = compile("rules/t.toml", &mut |path| match path {
+        "rules/t.toml" => Ok("profile = \"t\"\nextends = \"base\"\ninclude = [\"signatures.toml\"]\n\
+             [relay]\nto = \"example.com\"\n"
+            .to_owned()),
+        "rules/signatures.toml" => Ok(own.to_owned()),
+        other => Err(format!("there is no {other}")),
+    });
+    assert_eq!(compiled.policy.map(|policy| policy.rules()), Some(1), "{:?}", compiled.diagnostics);
+}
