@@ -11,6 +11,8 @@ use crate::smtp::extension::{Extension, Extensions, Giver};
 use crate::smtp::mechanism::{Mechanism, Mechanisms};
 use crate::smtp::reply::Heard;
 use crate::smtp::verb::Verb;
+use std::fmt::Display;
+use std::io::Write;
 
 /// Content octets when neither relay nor rule file names a size.
 const SIZE_UNSAID: u64 = 64 * 1024 * 1024;
@@ -143,9 +145,10 @@ impl Announced {
             policy.mode() == Mode::Monitor
                 || extension.facts().verbs.iter().all(|verb| policy.verb(*verb).is_some())
         };
-        let given: Extensions = Extension::ALL
+        let given: Extensions = relay
+            .extensions
+            .union(policy.offer())
             .iter()
-            .copied()
             .filter(|extension| !LATER_EXTENSIONS.contains(extension))
             .filter(|extension| match extension.facts().giver {
                 Giver::Relay => relay.extensions.contains(*extension) && permitted(*extension),
@@ -163,34 +166,45 @@ impl Announced {
 
     /// Writes the reply to EHLO.
     pub(crate) fn encode(&self, name: &str, relay: &Offer, out: &mut Vec<u8>) {
-        let mut lines = vec![name.to_owned()];
-        lines.extend(self.extensions.iter().map(|extension| {
+        let mut last = out.len();
+        line(out, name, &[]);
+        for extension in self.extensions.iter() {
+            last = out.len();
             let keyword = extension.facts().keyword;
             match extension {
-                Extension::Size if self.size == u64::MAX => keyword.to_owned(),
-                Extension::Size => format!("{keyword} {}", self.size),
+                Extension::Size if self.size < u64::MAX => line(out, keyword, &[&self.size]),
                 Extension::Auth => {
-                    let names = self.mechanisms.iter().map(|mechanism| mechanism.facts().name);
-                    names.fold(keyword.to_owned(), |line, name| line + " " + name)
+                    let names: Vec<_> =
+                        self.mechanisms.iter().map(|mechanism| mechanism.facts().name).collect();
+                    line(out, keyword, &[&names.join(" ")]);
                 }
                 Extension::Limits => {
-                    format!("{keyword} MAILMAX={} RCPTMAX={}", self.transactions, self.recipients)
+                    let (most, each) = (self.transactions, self.recipients);
+                    line(out, keyword, &[&format_args!("MAILMAX={most}"), &format_args!("RCPTMAX={each}")]);
                 }
                 _ => match relay.argument(extension) {
                     Some(argument) if extension.facts().giver == Giver::Relay => {
-                        format!("{keyword} {argument}")
+                        line(out, keyword, &[&argument])
                     }
-                    _ => keyword.to_owned(),
+                    _ => line(out, keyword, &[]),
                 },
             }
-        }));
-        let last = lines.len().saturating_sub(1);
-        for (at, line) in lines.iter().enumerate() {
-            out.extend_from_slice(if at == last { b"250 " } else { b"250-" });
-            out.extend_from_slice(line.as_bytes());
-            out.extend_from_slice(b"\r\n");
+        }
+        if let Some(mark) = out.get_mut(last.saturating_add("250".len())) {
+            *mark = b' ';
         }
     }
+}
+
+/// One line of the reply to EHLO, as if another came behind it.
+fn line(out: &mut Vec<u8>, word: &str, arguments: &[&dyn Display]) {
+    out.extend_from_slice(b"250-");
+    out.extend_from_slice(word.as_bytes());
+    for argument in arguments {
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, " {argument}");
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Whether the state of TLS allows an extension.

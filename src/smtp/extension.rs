@@ -218,6 +218,12 @@ impl Extensions {
         Extensions(self.0 & other.0)
     }
 
+    /// Those in either.
+    #[must_use]
+    pub const fn union(self, other: Extensions) -> Extensions {
+        Extensions(self.0 | other.0)
+    }
+
     /// In table order.
     pub fn iter(self) -> impl Iterator<Item = Extension> {
         let mut left = self.0;
