@@ -25,11 +25,11 @@ impl Certificates {
         for Certificate { certified, description, .. } in certificates {
             all.push(Arc::clone(certified));
             for name in &description.names {
-                let (names, name) = match name.strip_prefix("*.") {
+                let (book, name) = match name.strip_prefix("*.") {
                     Some(above) => (&mut below, above),
                     None => (&mut named, name.as_str()),
                 };
-                names.entry(name.into()).or_default().push(Arc::clone(certified));
+                book.entry(name.into()).or_default().push(Arc::clone(certified));
             }
         }
         Self { all, named, below }

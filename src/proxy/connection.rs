@@ -4,25 +4,24 @@
 //! done at once, from that buffer; nothing borrowed outlives the turn. Back-pressure follows from two rules: the client
 //! is read only while nothing waits to be written to either side, the relay only while nothing waits for the client.
 
+mod acting;
 mod asking;
 mod passing;
 mod securing;
 
 use super::alarm::Alarm;
-use super::farewell::{Farewell, Then};
+use super::farewell::Farewell;
+use super::link::{Link, Opened};
 use super::listener::Door;
 use super::means::Share;
 use super::news::News;
-use super::relay::{Link, Opened};
 use super::reserve::Rank;
 use super::roll::Place;
 use super::tarpit::Stay;
 use super::turn::{self, Turn};
-use super::wire::{Hearing, Pieces, Read, Wire};
-use crate::event::{Event, Side};
-use crate::session::{Action, Happening, Linger, Moment, Output, Session, Setting};
-use crate::telemetry::Who;
-use arrayvec::ArrayVec;
+use super::wire::{Hearing, Read, Wire};
+use crate::event::Side;
+use crate::session::{Happening, Moment, Session, Setting};
 use asking::Open;
 use passing::Passage;
 use std::future::Future;
@@ -294,68 +293,6 @@ impl Connection {
         turn.output.clear();
         self.session.happened(turn.now, happening, turn.output);
         self.carry_out(turn, 0);
-    }
-
-    /// Does what the session says; the first `length` octets of the buffer are what it was shown.
-    fn carry_out(&mut self, turn: &mut Turn<'_, '_>, length: usize) {
-        let Turn { cx, now, buffer, output, .. } = turn;
-        let input = buffer.get(..length).unwrap_or_default();
-        let (actions, scratch) = output.parts();
-        // The two sides are independent of each other; what is for one leaves in one write.
-        let (mut to_client, mut to_relay) = (Pieces::new(), Pieces::new());
-        let (mut secures, mut passes) = (ArrayVec::<_, 2>::new(), false);
-        for action in actions {
-            match action {
-                Action::Send { to, what } => {
-                    let octets = Output::octets(scratch, input, &what);
-                    let (pieces, wire) = match (to, &mut self.way) {
-                        (Side::Client, _) => (&mut to_client, &mut self.client),
-                        (Side::Relay, Way::Open(link)) => (&mut to_relay, &mut link.wire),
-                        (Side::Relay, Way::None | Way::Opening(_)) => continue,
-                    };
-                    if pieces.is_full() {
-                        wire.send(cx, *now, pieces);
-                    }
-                    pieces.push(octets);
-                }
-                Action::OpenLink => {
-                    self.way = Way::Opening(Box::pin(Arc::clone(&self.door.relay).open(self.rank)));
-                }
-                Action::CloseLink => {
-                    if let Way::Open(mut link) = std::mem::replace(&mut self.way, Way::None) {
-                        link.wire.send(cx, *now, &mut to_relay);
-                        link.close(cx);
-                    }
-                }
-                Action::CloseClient(linger) => self.leave(*now, linger),
-                // There are two sides, and TLS begins once on each.
-                Action::StartTls(side) => drop(secures.try_push(side)),
-                Action::PassThrough => passes = true,
-                Action::Ask(question) => self.ask(question),
-                Action::Learn(offer) => self.door.relay.learn(offer),
-                Action::Tell(event) => self.tell_desk(&event),
-            }
-        }
-        if let Way::Open(link) = &mut self.way {
-            link.wire.send(cx, *now, &mut to_relay);
-        }
-        self.client.send(cx, *now, &mut to_client);
-        drop((to_client, to_relay));
-        secures.into_iter().for_each(|side| self.start_tls(side));
-        if passes {
-            self.start_passing(turn);
-        }
-    }
-
-    fn tell_desk(&self, event: &Event) {
-        let (client, id) = self.session.who();
-        self.door.desk.tell(Who { client, session: id.as_str() }, event);
-    }
-
-    /// The session is over: the last words go out, and then the sockets are closed.
-    fn leave(&mut self, now: Moment, linger: Linger) {
-        let then = Then::of(linger, self.session.admission());
-        self.course = Course::Leaving(Box::new(Farewell::new(now, then)));
     }
 
     fn heed_alarm(&mut self, turn: &mut Turn<'_, '_>) -> bool {

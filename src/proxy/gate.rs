@@ -150,12 +150,11 @@ pub fn serve(
 }
 
 fn read_again(gate: &Gate, again: &mut impl FnMut() -> Option<Deployment>) {
-    let done = match again() {
-        Some(deployment) => gate.reload(&deployment),
-        None => {
-            gate.telemetry.metrics().reloaded(false);
-            Err("the deployment file, or a file that it names, has errors".to_owned())
-        }
+    let done = if let Some(deployment) = again() {
+        gate.reload(&deployment)
+    } else {
+        gate.telemetry.metrics().reloaded(false);
+        Err("the deployment file, or a file that it names, has errors".to_owned())
     };
     if let Err(reason) = done {
         tracing::error!(reason, "not reloaded: everything stays as it was");

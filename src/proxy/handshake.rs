@@ -62,6 +62,9 @@ enum Stage {
     Over,
 }
 
+/// What comes of one.
+pub(super) type Shaken = Result<(TlsStream<TcpStream>, Box<Secured>), Failed>;
+
 /// A handshake that came to nothing.
 #[derive(Debug)]
 pub(super) struct Failed {
@@ -93,11 +96,7 @@ impl Handshake {
     }
 
     /// Goes on; the buffer is there to look into. It is not to be asked again after it was ready.
-    pub(super) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<Result<(TlsStream<TcpStream>, Box<Secured>), Failed>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Shaken> {
         if let Stage::Due(tcp, Part::Server(_)) = &self.stage {
             let mut room = ReadBuf::new(buffer.get_mut(..client_hello::MOST).unwrap_or_default());
             // An error is found again, and told, when it is read.

@@ -144,7 +144,8 @@ impl Door {
         })
     }
 
-    pub(super) fn name(&self) -> &str {
+    /// The name of the listener.
+    pub(super) fn listener(&self) -> &str {
         &self.station.listener
     }
 
@@ -178,7 +179,7 @@ impl Door {
         *noted = Some(now);
         drop(noted);
         let offered = failed.offered.as_ref().map(ToString::to_string).unwrap_or_default();
-        let (listener, reason) = (self.name(), failed.failure.name());
+        let (listener, reason) = (self.listener(), failed.failure.name());
         let remedy = failed.remedy().unwrap_or("-");
         tracing::warn!(listener, %client, reason, why = failed.why, offered, remedy, "no TLS with a client");
     }

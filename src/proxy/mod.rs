@@ -17,7 +17,7 @@
 //! | `certificate`, `certificates` | one of them, with what stands in it; which of a listener's a client gets |
 //! | `papers` | what a reload changes, read as a whole |
 //! | `clerks` | who compares passwords, off the threads that serve |
-//! | `relay`, `links` | addresses, what is offered; who may have a link to it now |
+//! | `relay`, `link`, `links` | addresses, what is offered; a link; who may have one now |
 //! | `probe` | asking a relay what it offers |
 //! | `means` | memory, descriptors, time |
 //! | `tarpit` | where refusals wait that are made to wait |
@@ -35,6 +35,7 @@ mod connection;
 mod farewell;
 mod gate;
 mod handshake;
+mod link;
 mod links;
 mod listener;
 mod means;

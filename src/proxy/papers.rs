@@ -48,15 +48,15 @@ impl Papers {
             return Err("listeners and relays are those of the start; restart to change them".to_owned());
         }
         for door in doors {
-            let Some((policy, _)) = self.listeners.get(door.name()) else {
+            let Some((policy, _)) = self.listeners.get(door.listener()) else {
                 return Err(format!(
                     "there is no listener `{}` any more; restart to change them",
-                    door.name()
+                    door.listener()
                 ));
             };
             let (new, old) = (policy.profile().to_owned(), door.policy());
             if new != old.profile() {
-                let name = door.name();
+                let name = door.listener();
                 return Err(format!("listener `{name}` has another profile, `{new}`; restart to change it"));
             }
         }
@@ -69,7 +69,7 @@ impl Papers {
     /// From now on they count.
     pub(super) fn post(mut self, doors: &[Arc<Door>], relays: &[Arc<Relay>]) -> Expiries {
         for door in doors {
-            if let Some((policy, terms)) = self.listeners.remove(door.name()) {
+            if let Some((policy, terms)) = self.listeners.remove(door.listener()) {
                 door.post(policy, terms);
             }
         }

@@ -51,7 +51,7 @@ impl Porch {
                 // It was gone before it was taken.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    tracing::warn!(listener = self.open.name(), %error, "cannot accept connections");
+                    tracing::warn!(listener = self.open.listener(), %error, "cannot accept connections");
                     tokio::time::sleep(REST).await;
                 }
             }

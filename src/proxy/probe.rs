@@ -1,7 +1,8 @@
 //! Asking a relay what it offers, by a session whose client says EHLO and QUIT: there is one machine that speaks SMTP.
 
+use super::link::{Link, NotOpened};
 use super::means::Means;
-use super::relay::{Answer, Link, NotOpened, Relay};
+use super::relay::{Answer, Relay};
 use super::reserve::Rank;
 use crate::event::{LinkFailure, Side};
 use crate::policy::Policy;

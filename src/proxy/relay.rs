@@ -1,25 +1,22 @@
 //! A relay: its addresses, its links, what it offers, and whether it can be reached.
 
 use super::config::{self, Address, Balance, Host};
-use super::handshake::{Failed, Part};
-use super::links::{Links, Turn};
+use super::handshake::Failed;
+use super::link::{Link, NotOpened, Opened};
+use super::links::Links;
 use super::lock;
 use super::means::{Descriptor, Means};
 use super::reserve::Rank;
 use super::stress::Load;
 use super::tls::Calling;
 use super::wire::Wire;
-use crate::event::{LinkFailure, NoService, Secured, Side, TlsFailure};
-use crate::session::{Happening, Moment, Offer, WhenDown};
+use crate::event::{LinkFailure, NoService};
+use crate::session::{Moment, Offer, WhenDown};
 use crate::telemetry::OfRelay;
-use prometheus::IntGauge;
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::task::Context;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -68,52 +65,6 @@ enum Inquiry {
 struct Target {
     address: SocketAddr,
     host: Host,
-}
-
-/// A link: the socket, and the turn that goes with it.
-#[derive(Debug)]
-pub(super) struct Link {
-    pub(super) wire: Wire,
-    relay: Arc<Relay>,
-    host: Host,
-    turn: Turn,
-    count: Count,
-}
-
-/// What comes of opening one: with TLS, where that comes before anything is said.
-pub(super) type Opened = Result<(Link, Option<Box<Secured>>), NotOpened>;
-
-/// Why a link was not opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotOpened {
-    Link(LinkFailure),
-    Tls(TlsFailure),
-}
-
-impl From<NotOpened> for Happening {
-    fn from(why: NotOpened) -> Self {
-        match why {
-            NotOpened::Link(why) => Self::LinkFailed(why),
-            NotOpened::Tls(why) => Self::NotSecured(Side::Relay, why),
-        }
-    }
-}
-
-/// A link that operators see.
-#[derive(Debug)]
-struct Count(IntGauge);
-
-impl Count {
-    fn of(gauge: &IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for Count {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
 }
 
 /// What came of asking a relay what it offers.
@@ -241,7 +192,7 @@ impl Relay {
         *self.calling.write().unwrap_or_else(PoisonError::into_inner) = terms.map(Arc::new);
     }
 
-    fn calling(&self) -> Option<Arc<Calling>> {
+    pub(super) fn calling(&self) -> Option<Arc<Calling>> {
         self.calling.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -260,9 +211,8 @@ impl Relay {
         let Some((stream, host)) = self.connect().await else {
             return Err(NotOpened::Link(LinkFailure::NoConnection));
         };
-        let count = Count::of(self.figures.active());
         let wire = Wire::new(stream, descriptor);
-        let mut link = Link { wire, relay: Arc::clone(&self), host, turn, count };
+        let mut link = Link::new(Arc::clone(&self), wire, host, turn);
         let secured = if self.config.terms.implicit { Some(link.secure_now().await?) } else { None };
         Ok((link, secured))
     }
@@ -334,54 +284,6 @@ impl Relay {
                 found
             }
         }
-    }
-}
-
-/// How long a link that is closed may take for what was said on it before.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
-impl Link {
-    /// Whether it, which is not needed now, is to be given up: a yes is to be acted on.
-    pub(super) fn take_recall(&self) -> bool {
-        self.turn.take_recall()
-    }
-
-    /// Begins the handshake, on the terms of the relay.
-    pub(super) fn secure(&mut self) {
-        match self.relay.calling().and_then(|calling| calling.dial(&self.host)) {
-            Some(dialling) => self.wire.secure(Part::Client(dialling)),
-            // No name, no terms: then nothing more is said on it, and it is closed when that is found out.
-            None => self.wire.mute(),
-        }
-    }
-
-    /// As [`secure`](Self::secure), and waits for the end of it.
-    pub(super) async fn secure_now(&mut self) -> Result<Box<Secured>, NotOpened> {
-        self.secure();
-        let handshake = poll_fn(|cx| self.wire.poll_secure(cx, &mut []));
-        let done = timeout(self.relay.config.waits.open, handshake).await;
-        done.unwrap_or_else(|_| Err(Failed::timed_out())).map_err(|failed| {
-            self.relay.note(&failed);
-            NotOpened::Tls(failed.failure)
-        })
-    }
-
-    /// Closes it as it stands, once what was said is out; nobody waits for that.
-    pub(super) fn close(self, cx: &mut Context<'_>) {
-        let Self { mut wire, turn, count, .. } = self;
-        if !wire.is_pending() {
-            return wire.shut(cx);
-        }
-        let (mut stream, pending, descriptor) = wire.into_rest();
-        tokio::spawn(async move {
-            let rest = async {
-                stream.write_all(&pending).await?;
-                stream.shutdown().await
-            };
-            // A relay that does not take it in time hears no end of mail data: what it has is no message.
-            let _ = timeout(LAST_WORDS, rest).await;
-            drop((stream, turn, count, descriptor));
-        });
     }
 }
 

@@ -66,7 +66,7 @@ impl Stream {
     pub(super) fn shake(&mut self, part: Part) {
         *self = match std::mem::replace(self, Self::Apart(None)) {
             Self::Plain(socket) => Self::Apart(Some(Box::new(Apart::Shaking(Handshake::new(socket, part))))),
-            other => other,
+            apart @ Self::Apart(_) => apart,
         };
     }
 

@@ -168,13 +168,13 @@ impl Calling {
         };
         let wrong = |reason: String| format!("relay `{}`: {reason}", relay.name);
         let terms = &relay.terms;
-        let verifier: Arc<dyn ServerCertVerifier> = match (verified, terms.pins.as_slice()) {
+        let belief: Arc<dyn ServerCertVerifier> = match (verified, terms.pins.as_slice()) {
             (false, _) => Arc::new(Anyone::new(&PROVIDER)),
             (true, []) => authorities(&terms.ca).map_err(wrong)?,
             (true, pins) => Arc::new(Pinned::new(pins, &PROVIDER)),
         };
         let named = terms.certificate.as_deref().map(|name| keys.get(name)).transpose().map_err(wrong)?;
-        let config = client(verifier, named).map_err(|error| wrong(error.to_string()))?;
+        let config = client(belief, named).map_err(|error| wrong(error.to_string()))?;
         let name = terms.name.clone().map(ServerName::try_from).transpose();
         let name = name.map_err(|_| wrong("`tls_name` is no host name".to_owned()))?;
         Ok(Some(Self { config: Arc::new(config), verified, name }))

@@ -1,7 +1,23 @@
 //! The families of metrics that have labels, and how any is made.
 
 use prometheus::core::Collector;
-use prometheus::{CounterVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{CounterVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+
+/// Children of a family, one for each row of a closed enum.
+#[derive(Clone, Debug)]
+pub(super) struct Rows<K>(Vec<(K, IntCounter)>);
+
+impl<K: Copy + PartialEq> Rows<K> {
+    pub(super) fn new(rows: &[K], child: impl Fn(K) -> IntCounter) -> Self {
+        Self(rows.iter().map(|row| (*row, child(*row))).collect())
+    }
+
+    pub(super) fn count(&self, row: K) {
+        if let Some((_, counter)) = self.0.iter().find(|(key, _)| *key == row) {
+            counter.inc();
+        }
+    }
+}
 
 /// Those of a listener.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 
 use super::Who;
 use super::security::of_side;
-use crate::event::{Attempt, Decision, Event, Force, LinkChange, Side, Summary, TlsChange};
+use crate::event::{Attempt, Decision, Event, Excerpt, Force, LinkChange, Side, Summary, TlsChange};
 use crate::policy::tls::TlsVersion;
 use crate::policy::verdict::Action;
 use std::io::{self, Write};
@@ -90,7 +90,7 @@ fn session(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, summary: &Summary
     writeln!(
         line,
         " duration={}.{:03} commands={} refusals={} messages={} recipients={} octets={} tls={} inspected={} \
-         hello=\"{}\"",
+         account=\"{}\" hello=\"{}\"",
         summary.age.as_secs(),
         summary.age.subsec_millis(),
         summary.commands,
@@ -100,6 +100,7 @@ fn session(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, summary: &Summary
         summary.octets,
         summary.tls.map_or("-", TlsVersion::name),
         if summary.inspected { "yes" } else { "no" },
+        summary.account.as_ref().map(Excerpt::as_str).unwrap_or_default(),
         summary.hello,
     )
 }
@@ -130,7 +131,7 @@ fn auth(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, attempt: &Attempt) -
     let mechanism = attempt.mechanism.map_or("-", |mechanism| mechanism.facts().name);
     write!(line, " auth outcome={} mechanism={mechanism}", attempt.outcome.name())?;
     peer(line, place, who)?;
-    let account = attempt.account.as_ref().map(|account| account.as_str()).unwrap_or_default();
+    let account = attempt.account.as_ref().map(Excerpt::as_str).unwrap_or_default();
     writeln!(line, " account=\"{account}\"")
 }
 
@@ -182,7 +183,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Ending, Excerpt, NoService};
+    use crate::event::{Ending, NoService};
     use std::time::Duration;
 
     #[test]
@@ -210,6 +211,7 @@ mod tests {
             octets: 5,
             tls: Some(TlsVersion::V1_3),
             inspected: true,
+            account: None,
         };
         write(&mut line, place, who, &Event::Ended(Box::new(summary)));
         let text = String::from_utf8(line).unwrap();
@@ -218,7 +220,7 @@ mod tests {
             rest,
             "session ending=not_admitted_sessions client=203.0.113.9 port=51044 session=7K2M9QXT listener=mx \
              profile=inbound duration=1.500 commands=1 refusals=2 messages=3 recipients=4 octets=5 \
-             tls=1.3 inspected=yes hello=\"x\\\" client=198.51.100.1\\x0d\\x0averdict\"\n"
+             tls=1.3 inspected=yes account=\"\" hello=\"x\\\" client=198.51.100.1\\x0d\\x0averdict\"\n"
         );
     }
 }

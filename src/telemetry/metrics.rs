@@ -2,7 +2,7 @@
 //! reaches one. Children are looked up once, when a listener is set up, and from then on counting is an addition.
 //! All series begin at 0: otherwise a rate would miss the first event.
 
-use super::families::{OfListeners, OfRelays, counters, gauges, make};
+use super::families::{OfListeners, OfRelays, Rows, counters, gauges, make};
 use super::labels::{
     ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
 };
@@ -21,22 +21,6 @@ use std::sync::{PoisonError, RwLock};
 
 /// The most rules that are counted by name; further ones are `other`.
 const RULES: usize = 500;
-
-/// Children of a family, one for each row of a closed enum.
-#[derive(Clone, Debug)]
-pub(super) struct Rows<K>(Vec<(K, IntCounter)>);
-
-impl<K: Copy + PartialEq> Rows<K> {
-    pub(super) fn new(rows: &[K], child: impl Fn(K) -> IntCounter) -> Self {
-        Self(rows.iter().map(|row| (*row, child(*row))).collect())
-    }
-
-    pub(super) fn count(&self, row: K) {
-        if let Some((_, counter)) = self.0.iter().find(|(key, _)| *key == row) {
-            counter.inc();
-        }
-    }
-}
 
 /// All figures of a process.
 #[derive(Debug)]

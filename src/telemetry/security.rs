@@ -1,7 +1,6 @@
 //! Figures of TLS and AUTH, and of what passed uninspected.
 
-use super::families::counters;
-use super::metrics::Rows;
+use super::families::{Rows, counters};
 use crate::event::{Attempt, AuthOutcome, Secured, Side, TlsChange, TlsFailure};
 use crate::policy::tls::TlsVersion;
 use crate::smtp::mechanism::Mechanism;

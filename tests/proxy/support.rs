@@ -185,7 +185,7 @@ impl Client {
                 None
             }
             // Its alert is all that it says.
-            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => None,
+            Err(error) if error.get_ref().is_some_and(is_of_tls) => None,
             Err(error) => panic!("{error}"),
         }
     }
@@ -250,6 +250,10 @@ impl Client {
     pub(crate) fn rest(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.line()).collect()
     }
+}
+
+fn is_of_tls(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    error.is::<rustls::Error>()
 }
 
 /// A relay that plays a part, once for each connection.

@@ -1,0 +1,115 @@
+//! A link to a relay: the socket, and the turn that goes with it.
+
+use super::config::Host;
+use super::handshake::{Failed, Part};
+use super::links::Turn;
+use super::relay::Relay;
+use super::wire::Wire;
+use crate::event::{LinkFailure, Secured, Side, TlsFailure};
+use crate::session::Happening;
+use prometheus::IntGauge;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+/// A link: the socket, and the turn that goes with it.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) wire: Wire,
+    relay: Arc<Relay>,
+    host: Host,
+    turn: Turn,
+    count: Count,
+}
+
+/// What comes of opening one: with TLS, where that comes before anything is said.
+pub(super) type Opened = Result<(Link, Option<Box<Secured>>), NotOpened>;
+
+/// Why a link was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotOpened {
+    Link(LinkFailure),
+    Tls(TlsFailure),
+}
+
+impl From<NotOpened> for Happening {
+    fn from(why: NotOpened) -> Self {
+        match why {
+            NotOpened::Link(why) => Self::LinkFailed(why),
+            NotOpened::Tls(why) => Self::NotSecured(Side::Relay, why),
+        }
+    }
+}
+
+/// A link that operators see.
+#[derive(Debug)]
+struct Count(IntGauge);
+
+impl Count {
+    fn of(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// How long a link that is closed may take for what was said on it before.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+impl Link {
+    pub(super) fn new(relay: Arc<Relay>, wire: Wire, host: Host, turn: Turn) -> Self {
+        let count = Count::of(relay.figures().active());
+        Self { wire, relay, host, turn, count }
+    }
+
+    /// Whether it, which is not needed now, is to be given up: a yes is to be acted on.
+    pub(super) fn take_recall(&self) -> bool {
+        self.turn.take_recall()
+    }
+
+    /// Begins the handshake, on the terms of the relay.
+    pub(super) fn secure(&mut self) {
+        match self.relay.calling().and_then(|calling| calling.dial(&self.host)) {
+            Some(dialling) => self.wire.secure(Part::Client(dialling)),
+            // No name, no terms: then nothing more is said on it, and it is closed when that is found out.
+            None => self.wire.mute(),
+        }
+    }
+
+    /// As [`secure`](Self::secure), and waits for the end of it.
+    pub(super) async fn secure_now(&mut self) -> Result<Box<Secured>, NotOpened> {
+        self.secure();
+        let handshake = poll_fn(|cx| self.wire.poll_secure(cx, &mut []));
+        let done = timeout(self.relay.config().waits.open, handshake).await;
+        done.unwrap_or_else(|_| Err(Failed::timed_out())).map_err(|failed| {
+            self.relay.note(&failed);
+            NotOpened::Tls(failed.failure)
+        })
+    }
+
+    /// Closes it as it stands, once what was said is out; nobody waits for that.
+    pub(super) fn close(self, cx: &mut Context<'_>) {
+        let Self { mut wire, turn, count, .. } = self;
+        if !wire.is_pending() {
+            return wire.shut(cx);
+        }
+        let (mut stream, pending, descriptor) = wire.into_rest();
+        tokio::spawn(async move {
+            let rest = async {
+                stream.write_all(&pending).await?;
+                stream.shutdown().await
+            };
+            // A relay that does not take it in time hears no end of mail data: what it has is no message.
+            let _ = timeout(LAST_WORDS, rest).await;
+            drop((stream, turn, count, descriptor));
+        });
+    }
+}
