@@ -55,10 +55,13 @@ impl Farewell {
             if client.is_pending() && !late {
                 return Poll::Pending;
             }
-            if late || client.hearing() != Hearing::Open {
+            if late {
                 return Poll::Ready(());
             }
             client.shut(cx);
+            if client.hearing() != Hearing::Open {
+                return Poll::Ready(());
+            }
             *self = Self::Lingering { until: now + linger, left: LINGER_OCTETS };
         }
         self.read_on(cx, now, client, buffer)
