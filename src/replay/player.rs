@@ -240,7 +240,9 @@ impl Player {
 
     /// A question that was asked before the last one is answered.
     pub fn answers_late(&mut self, what: Answered) {
-        let Some(number) = self.question.as_ref().map(|question| question.number.wrapping_sub(1)) else { return };
+        let Some(number) = self.question.as_ref().map(|question| question.number.wrapping_sub(1)) else {
+            return;
+        };
         self.answer_number(number, what);
         self.turn();
     }
