@@ -41,7 +41,14 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
     let relays = top.sections("relay").into_iter();
     let mut relays: Vec<_> =
         relays.filter_map(|(name, section)| relay::read(&name.value, &section, &named)).collect();
-    let mut house = House { named, relays: &mut relays, compile, names: Vec::new(), listen: Vec::new() };
+    let mut house = House {
+        named,
+        relays: &mut relays,
+        compile,
+        names: Vec::new(),
+        listen: Vec::new(),
+        last: Vec::new(),
+    };
     let listeners: Vec<_> =
         top.list("listener").iter().filter_map(|section| house.listener(section)).collect();
     drop(top);
@@ -94,8 +101,9 @@ struct House<'h> {
     relays: &'h mut Vec<Relay>,
     compile: &'h mut Compile<'h>,
     names: Vec<String>,
-    /// Where listeners for everybody listen.
+    /// Where listeners for everybody listen, and the last of them.
     listen: Vec<SocketAddr>,
+    last: Vec<SocketAddr>,
 }
 
 impl House<'_> {
@@ -148,10 +156,10 @@ impl House<'_> {
     }
 
     /// The addresses. One that is for some networks alone may leave them out: then it stands
-    /// wherever those above it do.
+    /// where the one above it does.
     fn listen(&mut self, section: &Section<'_>, narrow: bool) -> Option<Vec<SocketAddr>> {
-        if narrow && section.node("listen").is_none() && !self.listen.is_empty() {
-            return Some(self.listen.clone());
+        if narrow && section.node("listen").is_none() && !self.last.is_empty() {
+            return Some(self.last.clone());
         }
         let listen = section.require::<Vec<Located<SocketAddr>>>("listen")?;
         for address in &listen.value {
@@ -170,6 +178,7 @@ impl House<'_> {
         let addresses: Vec<_> = listen.value.iter().map(|address| address.value).collect();
         if !narrow {
             self.listen.extend(&addresses);
+            self.last.clone_from(&addresses);
         }
         Some(addresses)
     }

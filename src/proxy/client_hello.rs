@@ -21,6 +21,12 @@ pub(super) struct Offered {
 }
 
 impl Offered {
+    /// Whether no version in it is one that is still spoken.
+    pub(super) fn is_too_old(&self) -> bool {
+        const TLS12: u16 = 0x0303;
+        self.versions.iter().all(|version| *version < TLS12)
+    }
+
     /// Reads it, if the first words are there as a whole.
     pub(super) fn read(octets: &[u8]) -> Option<Self> {
         let (_, offered) = record(octets).ok()?;
@@ -116,6 +122,7 @@ mod tests {
     #[test]
     fn an_old_client_is_known_by_its_version_and_a_new_one_by_its_list() {
         let old = Offered::read(&hello(0x0301, &[0x0005, 0x000a], &[])).unwrap();
+        assert!(old.is_too_old());
         assert_eq!(old.to_string(), "TLS 1.0 TLS_RSA_WITH_RC4_128_SHA TLS_RSA_WITH_3DES_EDE_CBC_SHA");
         let new = Offered::read(&hello(0x0303, &[0x1301, 0x0a0a, 0xeeee], &[0x2a2a, 0x0304, 0x0303]));
         assert_eq!(new.unwrap().to_string(), "TLS 1.3 TLS 1.2 TLS13_AES_128_GCM_SHA256 0xeeee");

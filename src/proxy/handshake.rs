@@ -153,7 +153,11 @@ impl Handshake {
     }
 
     fn failed(&mut self, error: &io::Error, socket: Option<TcpStream>) -> Failed {
-        Failed { failure: failure(error), why: error.to_string(), offered: self.offered.take(), socket }
+        let offered = self.offered.take();
+        // Whatever the library stumbled over first.
+        let too_old = offered.as_ref().is_some_and(Offered::is_too_old);
+        let failure = if too_old { TlsFailure::Version } else { failure(error) };
+        Failed { failure, why: error.to_string(), offered, socket }
     }
 }
 
