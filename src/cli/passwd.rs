@@ -227,7 +227,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("gatepost-passwd-{}", std::process::id()));
         for text in ["a:1\n", "a:2\n"] {
             replace(&path, text).unwrap();
-            assert_eq!(fs::read(&path).unwrap(), text.as_bytes());
+            assert_eq!(files::read(path.to_str().unwrap()).unwrap(), text);
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         fs::remove_file(&path).unwrap();

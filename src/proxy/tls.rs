@@ -5,7 +5,7 @@ use super::certificates::Certificates;
 use super::config::{self, Arrival};
 use super::handshake::Dialling;
 use super::trust::{Anyone, Pinned, Tolerant};
-use crate::policy::tls::{ClientCertificate, StartTls, TlsRules, TlsVersion};
+use crate::policy::tls::{ClientCertificate, TlsRules, TlsVersion};
 use crate::session::RelayTls;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier};
@@ -87,7 +87,7 @@ impl Keys {
 
 /// Whether a listener ends TLS at all.
 pub(super) fn ends_tls(listener: &config::Listener) -> bool {
-    listener.arrival == Arrival::Implicit || listener.policy.tls().starttls == StartTls::Inspect
+    listener.arrival == Arrival::Implicit || listener.policy.ends_tls()
 }
 
 impl Terms {
