@@ -3,14 +3,13 @@
 use super::clerks::Clerks;
 use super::config::Arrival;
 use super::connection::Connection;
-use super::handshake::Failed;
 use super::means::{Descriptor, Means};
 use super::relay::Relay;
 use super::reserve::Rank;
 use super::roll::{Guest, Roll};
 use super::stress::Stress;
 use super::tarpit::Tarpit;
-use super::tls::Terms;
+use super::tls::{Failed, Terms};
 use super::wire::Wire;
 use super::{config, probe};
 use crate::event::NoService;

@@ -1,11 +1,10 @@
 //! What a reload changes: rules, certificates, terms. It is read as a whole before any of it counts; and whoever is in
 //! keeps what he came in with.
 
-use super::certificate::Certificate;
 use super::config::{self, Deployment, Listener};
 use super::listener::{Door, Standing};
 use super::relay::Relay;
-use super::tls::{Calling, Keys, Terms};
+use super::tls::{Calling, Certificate, Keys, Terms};
 use crate::policy::Policy;
 use crate::telemetry::Metrics;
 use std::collections::HashMap;
