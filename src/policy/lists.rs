@@ -2,7 +2,7 @@
 //! mailboxes there, and is read once for each.
 
 use super::document::{FromNode, expected};
-use super::field::Kind;
+use super::field::{Kind, Seen};
 use super::list::List;
 use super::nearest::nearest;
 use super::network::{self, NetworkSet};
@@ -10,6 +10,7 @@ use super::source::{Diagnostic, Findings, Located, Reader, Source};
 use super::tree::{Entry, Node, Table, Value};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Every named list, with what has been made of it so far.
@@ -97,6 +98,25 @@ impl<'f> Lists<'f> {
             gathered.push(Arc::new(list));
         }
         gathered
+    }
+}
+
+/// Networks written in one place: some by themselves, some as lists.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Networks(pub(super) Vec<Arc<List>>);
+
+impl Networks {
+    /// Whether an address is in any of them.
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|list| list.contains(&Seen::Address(address)))
+    }
+
+    /// Each of them.
+    pub(super) fn sets(&self) -> impl Iterator<Item = &NetworkSet> {
+        self.0.iter().filter_map(|list| match &**list {
+            List::Networks(set) => Some(set),
+            _ => None,
+        })
     }
 }
 

@@ -44,6 +44,7 @@ use condition::{Point, Scene};
 use field::Seen;
 use limits::{Limits, Pressure};
 use list::List;
+use lists::Networks;
 use network::NetworkSet;
 use rule::{Exemptions, RuleIndex};
 use source::{Diagnostic, Place};
@@ -108,23 +109,6 @@ struct Relay {
     /// None is "any".
     to: Option<Vec<Arc<List>>>,
     always: List,
-}
-
-/// Networks written in one place: some by themselves, some as lists.
-#[derive(Clone, Debug, Default)]
-struct Networks(Vec<Arc<List>>);
-
-impl Networks {
-    fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|list| list.contains(&Seen::Address(address)))
-    }
-
-    fn sets(&self) -> impl Iterator<Item = &NetworkSet> {
-        self.0.iter().filter_map(|list| match &**list {
-            List::Networks(set) => Some(set),
-            _ => None,
-        })
-    }
 }
 
 /// `[verbs] NAME = { ... }`
