@@ -36,7 +36,7 @@ use gatepost::event::{Event, LinkFailure, Outcome, Secured, Side, TlsFailure};
 use gatepost::policy::Policy;
 use gatepost::policy::auth::{AuthPolicy, Backend};
 use gatepost::policy::tls::{StartTls, TlsVersion};
-use gatepost::replay::Scene;
+use gatepost::replay::{Certificate, Scene};
 use gatepost::session::{
     Action, Answer, Answered, Connect, Happening, Moment, Output, RelayTls, Session, WhenDown,
 };
@@ -84,7 +84,7 @@ impl Setup {
             learned: !has(b'u'),
             tls: has(b'i'),
             relay_tls,
-            verified: !has(b'V'),
+            relay_certificate: if has(b'V') { Certificate::Unverified } else { Certificate::Verified },
             offer: offer.iter().map(ToString::to_string).chain(["ENHANCEDSTATUSCODES".to_owned()]).collect(),
             ..Scene::default()
         };
@@ -206,7 +206,7 @@ impl World {
             link: Link::Closed,
             course: Course::Plain,
             question: (0, true),
-            verified: setup.scene.verified,
+            verified: setup.scene.relay_certificate == Certificate::Verified,
             polite: setup.polite,
             cut,
             client_line: Line::default(),
