@@ -1,6 +1,7 @@
 //! The deployment file, `gatepost.toml`: where Gatepost listens, and in front of what.
 
 mod from;
+mod outlook;
 mod relay;
 mod security;
 
@@ -11,6 +12,7 @@ use gatepost::policy::network::NetworkSet;
 use gatepost::policy::quantity::Octets;
 use gatepost::policy::source::{Diagnostic, Findings, Located, Source};
 use gatepost::proxy::config::{Address, Admin, Deployment, Listener, Relay, Reserve};
+pub(super) use outlook::outlook;
 use security::Named;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -247,9 +249,9 @@ mod tests {
     }
 
     #[test]
-    fn the_example_is_a_deployment() {
+    fn the_simplest_example_is_a_deployment() {
         let findings = Findings::new();
-        let read = read("deploy/examples/gatepost.toml", &mut built_in, &findings).unwrap();
+        let read = read("deploy/examples/sidecar/gatepost.toml", &mut built_in, &findings).unwrap();
         assert_eq!(read.listeners.len(), 1);
         assert_eq!(read.relays.len(), 1);
         assert_eq!(read.listeners[0].relay, read.relays[0].name);

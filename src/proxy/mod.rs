@@ -57,6 +57,7 @@ mod wire;
 pub use certificate::{Certificate, Description};
 pub use config::Deployment;
 pub use gate::{Gate, serve, start};
+pub use probe::{Interview, interview};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
