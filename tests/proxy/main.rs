@@ -12,6 +12,7 @@
 mod attack;
 mod auth;
 mod bounds;
+mod examples;
 mod faults;
 mod mail;
 mod operation;
