@@ -56,7 +56,7 @@ fn describe(found: &Description, now: u64, out: &mut dyn Write) -> io::Result<Ex
     } else {
         (format!("{} left", count(usize::try_from(left).unwrap_or(usize::MAX), "day")), Exit::Fine)
     };
-    let hex: String = found.pin.iter().map(|octet| format!("{octet:02x}")).collect();
+    let hex = found.pin.map(|octet| format!("{octet:02x}")).concat();
     let names = found.names.iter().chain(&found.mailboxes).map(String::as_str).collect::<Vec<_>>();
     writeln!(out, "names    {}", names.join(" "))?;
     writeln!(out, "issuer   {}", found.issuer)?;

@@ -160,7 +160,13 @@ impl Connection {
         if self.session.is_between() && matches!(&self.way, Way::Open(link) if link.take_recall()) {
             self.tell(turn, Happening::LinkRecalled);
         }
-        if !self.share.settle(self.memory()) && self.course == Course::Talking {
+        self.weigh(turn);
+    }
+
+    /// Counts what the connection holds. Who needs more than there is must go.
+    fn weigh(&mut self, turn: &mut Turn<'_, '_>) {
+        let speaks = matches!(self.course, Course::Talking | Course::Passing(_));
+        if !self.share.settle(self.memory()) && speaks {
             self.tell(turn, Happening::MemoryShort);
             self.share.settle(self.memory());
         }

@@ -77,10 +77,13 @@ impl Farewell {
                 return Poll::Pending;
             }
             let silent = then == Then::CloseIfSilent && client.is_silent(cx);
-            if late || silent || then == Then::Close || client.hearing() != Hearing::Open {
+            if late || silent || then == Then::Close {
                 return Poll::Ready(());
             }
             client.shut(cx);
+            if client.hearing() != Hearing::Open {
+                return Poll::Ready(());
+            }
             *self = Self::Lingering { until: now + LINGER, left: LINGER_OCTETS };
         }
         self.read_on(cx, now, client, buffer)

@@ -1,9 +1,9 @@
 //! A link to a relay: the socket, and the turn that goes with it.
 
 use super::config::Host;
-use super::handshake::{Failed, Part};
 use super::links::Turn;
 use super::relay::Relay;
+use super::tls::{Failed, Part};
 use super::wire::Wire;
 use crate::event::{LinkFailure, Secured, Side, TlsFailure};
 use crate::session::Happening;
@@ -75,18 +75,17 @@ impl Link {
         self.turn.take_recall()
     }
 
-    /// Begins the handshake, on the terms of the relay.
-    pub(super) fn secure(&mut self) {
-        match self.relay.calling().and_then(|calling| calling.dial(&self.host)) {
-            Some(dialling) => self.wire.secure(Part::Client(dialling)),
-            // No name, no terms: then nothing more is said on it, and it is closed when that is found out.
-            None => self.wire.mute(),
-        }
+    /// Begins the handshake, on the terms of the relay. False: there are none, or it has no name that TLS could ask for.
+    pub(super) fn secure(&mut self) -> bool {
+        let dialling = self.relay.calling().and_then(|calling| calling.dial(&self.host));
+        dialling.map(|dialling| self.wire.secure(Part::Client(dialling))).is_some()
     }
 
     /// As [`secure`](Self::secure), and waits for the end of it.
     pub(super) async fn secure_now(&mut self) -> Result<Box<Secured>, NotOpened> {
-        self.secure();
+        if !self.secure() {
+            return Err(NotOpened::Tls(TlsFailure::Own));
+        }
         let handshake = poll_fn(|cx| self.wire.poll_secure(cx, &mut []));
         let done = timeout(self.relay.config().waits.open, handshake).await;
         done.unwrap_or_else(|_| Err(Failed::timed_out())).map_err(|failed| {

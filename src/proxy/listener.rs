@@ -3,14 +3,13 @@
 use super::clerks::Clerks;
 use super::config::Arrival;
 use super::connection::Connection;
-use super::handshake::Failed;
 use super::means::{Descriptor, Means};
 use super::relay::Relay;
 use super::reserve::Rank;
 use super::roll::{Guest, Roll};
 use super::stress::Stress;
 use super::tarpit::Tarpit;
-use super::tls::Terms;
+use super::tls::{Failed, Terms};
 use super::wire::Wire;
 use super::{config, probe};
 use crate::event::NoService;
@@ -23,7 +22,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -91,7 +90,6 @@ pub(super) struct Door {
     standing: RwLock<Standing>,
     /// When a failed handshake was spoken of last.
     noted: Mutex<Option<Moment>>,
-    reserve: Option<config::Reserve>,
     roll: Arc<Roll>,
     pub(super) relay: Arc<Relay>,
     pub(super) desk: Desk,
@@ -104,9 +102,16 @@ pub(super) struct Door {
 
 /// What a reload changes, for whoever comes after it.
 #[derive(Debug)]
-struct Standing {
-    policy: Arc<Policy>,
-    terms: Option<Terms>,
+pub(super) struct Standing {
+    pub(super) policy: Arc<Policy>,
+    pub(super) reserve: Option<config::Reserve>,
+    pub(super) terms: Option<Terms>,
+}
+
+impl Standing {
+    pub(super) fn new(listener: &config::Listener, terms: Option<Terms>) -> Self {
+        Self { policy: Arc::clone(&listener.policy), reserve: listener.reserve.clone(), terms }
+    }
 }
 
 impl Door {
@@ -130,10 +135,9 @@ impl Door {
         Arc::new(Self {
             station: Arc::new(station),
             arrival: listener.arrival,
-            standing: RwLock::new(Standing { policy: Arc::clone(&listener.policy), terms: None }),
+            standing: RwLock::new(Standing::new(listener, None)),
             noted: Mutex::default(),
             roll: Roll::new(listener),
-            reserve: listener.reserve.clone(),
             desk: telemetry.desk(&listener.name, listener.policy.profile(), relay.figures()),
             stress: Stress::new(telemetry.metrics().stressed(&listener.name)),
             tarpit: Tarpit::new(listener.tarpit_sessions, telemetry.metrics().tarpit(&listener.name)),
@@ -151,17 +155,21 @@ impl Door {
 
     /// The rules for whoever comes now.
     pub(super) fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner).policy)
+        Arc::clone(&self.standing().policy)
     }
 
     /// The terms on which clients get TLS now.
     pub(super) fn terms(&self) -> Option<Terms> {
-        self.standing.read().unwrap_or_else(PoisonError::into_inner).terms.clone()
+        self.standing().terms.clone()
     }
 
     /// From now on these hold, for whoever comes.
-    pub(super) fn post(&self, policy: Arc<Policy>, terms: Option<Terms>) {
-        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Standing { policy, terms };
+    pub(super) fn post(&self, standing: Standing) {
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
+    }
+
+    fn standing(&self) -> RwLockReadGuard<'_, Standing> {
+        self.standing.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether TLS comes before anything is said.
@@ -212,7 +220,7 @@ impl Door {
         let scene = Scene::arriving(client, &self.station.listener);
         let unbounded =
             policy.names_client(client.ip()) || policy.is_exempt(Check::SessionsPerClient, &scene);
-        Guest { rank: Rank::of(client.ip(), self.reserve.as_ref()), unbounded }
+        Guest { rank: Rank::of(client.ip(), self.standing().reserve.as_ref()), unbounded }
     }
 
     fn admit(&self) -> Result<(), NoService> {

@@ -1,11 +1,10 @@
 //! What a reload changes: rules, certificates, terms. It is read as a whole before any of it counts; and whoever is in
 //! keeps what he came in with.
 
-use super::certificate::Certificate;
-use super::config::Deployment;
-use super::listener::Door;
+use super::config::{self, Deployment, Listener};
+use super::listener::{Door, Standing};
 use super::relay::Relay;
-use super::tls::{Calling, Keys, Terms};
+use super::tls::{Calling, Certificate, Keys, Terms};
 use crate::policy::Policy;
 use crate::telemetry::Metrics;
 use std::collections::HashMap;
@@ -21,7 +20,7 @@ const DAY: u64 = 86_400;
 pub(super) struct Papers {
     keys: Keys,
     /// By the names of listeners.
-    listeners: HashMap<String, (Arc<Policy>, Option<Terms>)>,
+    listeners: HashMap<String, Standing>,
     /// By the names of relays.
     relays: HashMap<String, Option<Calling>>,
 }
@@ -33,7 +32,7 @@ impl Papers {
         let mut papers = Self { keys, listeners: HashMap::new(), relays: HashMap::new() };
         for listener in &deployment.listeners {
             let terms = Terms::of(listener, &papers.keys)?;
-            papers.listeners.insert(listener.name.clone(), (Arc::clone(&listener.policy), terms));
+            papers.listeners.insert(listener.name.clone(), Standing::new(listener, terms));
         }
         for relay in &deployment.relays {
             papers.relays.insert(relay.name.clone(), Calling::of(relay, &papers.keys)?);
@@ -41,36 +40,49 @@ impl Papers {
         Ok(papers)
     }
 
-    /// Whether they are for this house: a listener or a relay that comes or goes needs another start.
-    pub(super) fn fit(&self, doors: &[Arc<Door>], relays: &[Arc<Relay>]) -> Result<(), String> {
-        let (known, told) = (self.listeners.len(), self.relays.len());
-        if known != doors.len() || told != relays.len() {
-            return Err("listeners and relays are those of the start; restart to change them".to_owned());
+    /// Whether they are for this house: what listeners and relays are is settled when it starts.
+    pub(super) fn fit(
+        &self,
+        (before, now): (&Deployment, &Deployment),
+        doors: &[Arc<Door>],
+    ) -> Result<(), String> {
+        let listeners = |of: &Deployment| -> Vec<_> {
+            let settled = |one: &Listener| {
+                (one.name.clone(), one.listen.clone(), one.from.clone(), one.relay.clone(), one.arrival)
+            };
+            of.listeners.iter().map(settled).collect()
+        };
+        let relays = |of: &Deployment| -> Vec<_> {
+            let settled =
+                |one: &config::Relay| (one.name.clone(), one.addresses.clone(), one.tls, one.terms.implicit);
+            of.relays.iter().map(settled).collect()
+        };
+        if listeners(before) != listeners(now) || relays(before) != relays(now) {
+            return Err(
+                "listeners or relays have other names, addresses or kinds of TLS: that needs a restart"
+                    .into(),
+            );
         }
         for door in doors {
-            let Some((policy, _)) = self.listeners.get(door.listener()) else {
-                return Err(format!(
-                    "there is no listener `{}` any more; restart to change them",
-                    door.listener()
-                ));
-            };
-            let (new, old) = (policy.profile().to_owned(), door.policy());
+            let Some(standing) = self.listeners.get(door.listener()) else { continue };
+            let (name, new, old) = (door.listener(), standing.policy.profile(), door.policy());
             if new != old.profile() {
-                let name = door.listener();
-                return Err(format!("listener `{name}` has another profile, `{new}`; restart to change it"));
+                return Err(format!("listener `{name}` has another profile, `{new}`: that needs a restart"));
+            }
+            if let Some(list) = shrunk(&old, &standing.policy) {
+                return Err(format!(
+                    "the list `{list}` of listener `{name}` has lost more than half of what it had; restart to have it so"
+                ));
             }
         }
-        match relays.iter().find(|relay| !self.relays.contains_key(&relay.config().name)) {
-            Some(gone) => Err(format!("there is no relay `{}` any more; restart", gone.config().name)),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// From now on they count.
     pub(super) fn post(mut self, doors: &[Arc<Door>], relays: &[Arc<Relay>]) -> Expiries {
         for door in doors {
-            if let Some((policy, terms)) = self.listeners.remove(door.listener()) {
-                door.post(policy, terms);
+            if let Some(standing) = self.listeners.remove(door.listener()) {
+                door.post(standing);
             }
         }
         for relay in relays {
@@ -85,6 +97,14 @@ impl Papers {
         }
         Expiries::of(self.keys.named())
     }
+}
+
+/// A list that is less than half of what it was: a file that was cut off looks like this, and what it says would open or
+/// close the door to many.
+fn shrunk<'p>(old: &'p Policy, new: &Policy) -> Option<&'p str> {
+    let size = |name: &str| new.list_sizes().iter().find(|(list, _)| list == name).map(|(_, size)| *size);
+    let halved = |(list, before): &&(String, usize)| size(list).is_some_and(|size| size < before.div_ceil(2));
+    old.list_sizes().iter().find(halved).map(|(list, _)| list.as_str())
 }
 
 /// When certificates end.

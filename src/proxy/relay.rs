@@ -1,14 +1,13 @@
 //! A relay: its addresses, its links, what it offers, and whether it can be reached.
 
 use super::config::{self, Address, Balance, Host};
-use super::handshake::Failed;
 use super::link::{Link, NotOpened, Opened};
 use super::links::Links;
 use super::lock;
 use super::means::{Descriptor, Means};
 use super::reserve::Rank;
 use super::stress::Load;
-use super::tls::Calling;
+use super::tls::{Calling, Failed};
 use super::wire::Wire;
 use crate::event::{LinkFailure, NoService};
 use crate::session::{Moment, Offer, WhenDown};

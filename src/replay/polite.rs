@@ -12,6 +12,8 @@ pub struct Message {
     pub recipients: Vec<Vec<u8>>,
     /// Content: dots as they were sent in DATA, as it is in chunks.
     pub content: Vec<u8>,
+    /// Whether it came in TLS.
+    pub secured: bool,
 }
 
 /// The relay. It takes exactly what a strict one would: lines end in CRLF, data in CRLF.CRLF, chunks by count.
@@ -31,6 +33,8 @@ pub struct Polite {
     pub arrived: usize,
     /// Lines that it took for commands, without CRLF: all that was neither mail data nor a chunk.
     pub commands: Vec<Vec<u8>>,
+    /// Lines of AUTH exchanges, likewise.
+    pub answers: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +57,7 @@ impl Polite {
             messages: Vec::new(),
             arrived: 0,
             commands: Vec::new(),
+            answers: Vec::new(),
         }
     }
 
@@ -81,15 +86,12 @@ impl Polite {
             Reading::Lines => {
                 let Some(end) = memchr::memmem::find(&self.waiting, b"\r\n") else { return false };
                 let line: Vec<u8> = self.waiting.drain(..end.saturating_add(2)).take(end).collect();
-                let answer = match self.auth.pop() {
-                    Some(_) if line == b"*" => self.auth_ends("501 5.7.0 cancelled\r\n"),
-                    Some(wanted) if wanted.as_bytes() != line => self.auth_ends(WRONG),
-                    Some(_) if self.auth.is_empty() => RIGHT.into(),
-                    Some(_) => "334 UGFzc3dvcmQ6\r\n".into(),
-                    None => self.answer(&line),
+                let (answer, heard) = match self.auth.pop() {
+                    Some(wanted) => (self.auth_goes_on(wanted, &line), &mut self.answers),
+                    None => (self.answer(&line), &mut self.commands),
                 };
+                heard.push(line);
                 said.extend_from_slice(answer.as_bytes());
-                self.commands.push(line);
             }
             Reading::Data => {
                 let Some(end) = end_of_data(&self.waiting) else { return false };
@@ -114,7 +116,8 @@ impl Polite {
 
     fn arrive(&mut self, said: &mut Vec<u8>) {
         self.reading = Reading::Lines;
-        self.messages.push(std::mem::take(&mut self.open));
+        let secured = self.secured;
+        self.messages.push(Message { secured, ..std::mem::take(&mut self.open) });
         self.arrived = self.arrived.saturating_add(1);
         said.extend_from_slice(format!("250 2.0.0 queued as {}\r\n", self.arrived).as_bytes());
     }
@@ -187,9 +190,17 @@ impl Polite {
         }
     }
 
-    fn auth_ends(&mut self, how: &str) -> String {
+    fn auth_goes_on(&mut self, wanted: &str, line: &[u8]) -> String {
+        let sound = line == wanted.as_bytes();
+        if sound && !self.auth.is_empty() {
+            return "334 UGFzc3dvcmQ6\r\n".into();
+        }
         self.auth.clear();
-        how.into()
+        match line {
+            b"*" => "501 5.7.0 cancelled\r\n".into(),
+            _ if sound => RIGHT.into(),
+            _ => WRONG.into(),
+        }
     }
 }
 

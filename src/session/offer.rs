@@ -184,7 +184,7 @@ impl Announced {
                 }
                 _ => match relay.argument(extension) {
                     Some(argument) if extension.facts().giver == Giver::Relay => {
-                        line(out, keyword, &[&argument])
+                        line(out, keyword, &[&argument]);
                     }
                     _ => line(out, keyword, &[]),
                 },

@@ -19,4 +19,5 @@ mod profiles;
 mod properties;
 mod readme;
 mod rooms;
+mod secrets;
 mod transcripts;

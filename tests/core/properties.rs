@@ -1,10 +1,10 @@
 //! What holds whatever a client says and however it is cut, against a polite relay.
 
 use crate::transcripts::policy;
-use gatepost::event::Side;
+use gatepost::event::{AuthOutcome, Event, Side};
 use gatepost::policy::Policy;
-use gatepost::replay::{Cuts, Player, Scene};
-use gatepost::session::Connect;
+use gatepost::replay::{Backend, Cuts, Handshakes, Player, Scene};
+use gatepost::session::{Answered, Connect, RelayTls};
 use gatepost::smtp::command;
 use gatepost::smtp::line::HARD_CAP;
 use gatepost::smtp::verb::Verb;
@@ -14,7 +14,7 @@ use proptest::sample::{Index, select};
 use std::sync::{Arc, LazyLock};
 
 /// The verbs that a relay may ever hear.
-const SPOKEN: [Verb; 13] = [
+const SPOKEN: [Verb; 15] = [
     Verb::Ehlo,
     Verb::Helo,
     Verb::Mail,
@@ -28,17 +28,33 @@ const SPOKEN: [Verb; 13] = [
     Verb::Expn,
     Verb::Help,
     Verb::Etrn,
+    Verb::StartTls,
+    Verb::Auth,
 ];
 
 /// Rules that make a difference to what is forwarded, held back and refused.
-const RULES: [&str; 6] = [
+const RULES: [&str; 10] = [
     "",
     "[line_ends]\ncontent = \"reject\"",
     "[line_ends]\nlenient = [\"203.0.113.0/24\"]",
     "mode = \"monitor\"",
     "[limits]\nrecipients = 2\nrefused_recipients = 2\nmessage_size = \"1KiB\"\ncommand_errors = 4\ntransactions = 3",
+    STARTTLS,
+    AUTH,
+    AUTH_HERE,
+    "mode = \"monitor\"\n[verbs]\nSTARTTLS = {}\n[extensions]\noffer_add = [\"STARTTLS\"]",
     "[violations]\nmissing_brackets = \"reject\"\ntrailing_space = \"disconnect\"\n[verbs]\nEXPN = {}",
 ];
+
+const STARTTLS: &str = "[verbs]\nSTARTTLS = {}\n[extensions]\noffer_add = [\"STARTTLS\"]";
+
+const AUTH: &str = "[verbs]\nAUTH = {}\nSTARTTLS = {}\n\
+    MAIL = { parameters = [\"SIZE\", \"BODY\", \"SMTPUTF8\", \"RET\", \"ENVID\", \"AUTH\"] }\n\
+    [extensions]\noffer_add = [\"AUTH\", \"STARTTLS\"]\n[auth]\npolicy = \"required\"\nattempts = 3";
+
+const AUTH_HERE: &str = "[verbs]\nAUTH = {}\n\
+    MAIL = { parameters = [\"SIZE\", \"BODY\", \"SMTPUTF8\", \"RET\", \"ENVID\", \"AUTH\"] }\n\
+    [extensions]\noffer_add = [\"AUTH\"]\n[auth]\npolicy = \"required\"\nbackend = { file = \"users\" }";
 
 static POLICIES: LazyLock<Vec<Arc<Policy>>> =
     LazyLock::new(|| RULES.iter().map(|rules| policy(rules).expect("rules that compile")).collect());
@@ -49,6 +65,8 @@ struct Dialogue {
     rules: usize,
     scene: Scene,
     segments: Vec<Vec<u8>>,
+    /// How handshakes and questions end, one after the other.
+    luck: Vec<bool>,
 }
 
 fn line(text: &str) -> Vec<u8> {
@@ -114,6 +132,23 @@ fn other() -> impl Strategy<Value = Vec<u8>> {
         "XCLIENT ADDR=127.0.0.1",
         "ETRN example.com",
         "BDAT 0 LAST",
+    ])
+}
+
+/// Exchanges of AUTH that succeed, fail, and are broken off.
+fn auth() -> impl Strategy<Value = Vec<u8>> {
+    one_of(&[
+        "AUTH PLAIN AGFubmFAZXhhbXBsZS5jb20Ac2VjcmV0",
+        "AUTH PLAIN AGFubmFAZXhhbXBsZS5jb20Ac2VjcmV0",
+        "AUTH PLAIN\r\nAGFubmFAZXhhbXBsZS5jb20Ac2VjcmV0",
+        "AUTH LOGIN\r\nYW5uYUBleGFtcGxlLmNvbQ==\r\nc2VjcmV0",
+        "auth login YW5uYUBleGFtcGxlLmNvbQ==\r\nc2VjcmV0",
+        "AUTH PLAIN AGFubmEAd3Jvbmc=",
+        "AUTH PLAIN\r\n*",
+        "AUTH LOGIN\r\nnot base64",
+        "AUTH LOGIN\r\nMAIL FROM:<evil@example.org>",
+        "AUTH CRAM-MD5",
+        "AUTH PLAIN =",
     ])
 }
 
@@ -190,6 +225,7 @@ fn segment() -> impl Strategy<Value = Vec<u8>> {
         1 => data(),
         2 => chunk(),
         5 => other(),
+        2 => auth(),
         12 => transaction(),
         1 => last(),
     ];
@@ -211,9 +247,19 @@ fn mutate(segments: &mut [Vec<u8>], at: (Index, Index), octet: Option<u8>) {
 }
 
 fn offers() -> impl Strategy<Value = Vec<String>> {
-    let all = ["PIPELINING", "SIZE 2000", "8BITMIME", "CHUNKING", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES"];
+    let all = [
+        "AUTH LOGIN PLAIN",
+        "STARTTLS",
+        "PIPELINING",
+        "SIZE 2000",
+        "8BITMIME",
+        "CHUNKING",
+        "SMTPUTF8",
+        "DSN",
+        "ENHANCEDSTATUSCODES",
+    ];
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    select(vec![words(&all), words(&all[1..]), words(&all[..3]), words(&[])])
+    select(vec![words(&all), words(&all[1..]), words(&all[3..]), words(&all[..5]), words(&[])])
 }
 
 fn dialogue() -> impl Strategy<Value = Dialogue> {
@@ -224,23 +270,55 @@ fn dialogue() -> impl Strategy<Value = Dialogue> {
         Connect::Hello,
         Connect::Accept,
     ]);
-    let world = (0..RULES.len(), offers(), connects, any::<bool>());
+    let legs = select(vec![RelayTls::None, RelayTls::None, RelayTls::Opportunistic, RelayTls::Required]);
+    let world = (0..RULES.len(), offers(), connects, any::<bool>(), legs, any::<bool>());
     let edits = vec(((any::<Index>(), any::<Index>()), any::<Option<u8>>()), 0..2);
     let opening = prop_oneof![19 => Just(line("EHLO client.example.org")), 1 => last()];
-    (world, opening, vec(segment(), 1..8), edits).prop_map(|(world, opening, mut segments, edits)| {
-        let (rules, offer, connect, learned) = world;
+    let said = (vec(segment(), 1..8), edits, vec(any::<bool>(), 4));
+    (world, opening, said).prop_map(|(world, opening, (mut segments, edits, luck))| {
+        let (rules, offer, connect, learned, relay_tls, tls) = world;
         segments.insert(0, opening);
         for (at, octet) in edits {
             mutate(&mut segments, at, octet);
         }
-        Dialogue { rules, scene: Scene { offer, connect, learned, ..Scene::default() }, segments }
+        let segments = segments.iter().flat_map(|segment| behind_starttls(segment)).collect();
+        let (handshakes, backend) = (Handshakes::Awaited, Backend::Awaited);
+        let scene =
+            Scene { offer, connect, learned, relay_tls, tls, handshakes, backend, ..Scene::default() };
+        Dialogue { rules, scene, segments, luck }
     })
 }
 
+/// What stands behind STARTTLS comes later, or it would matter how it was cut.
+fn behind_starttls(segment: &[u8]) -> Vec<Vec<u8>> {
+    let upper = segment.to_ascii_uppercase();
+    let mut ends: Vec<usize> = memchr::memmem::find_iter(&upper, b"STARTTLS")
+        .filter_map(|at| memchr::memchr(b'\n', &segment[at..]).map(|end| at + end + 1))
+        .collect();
+    ends.insert(0, 0);
+    ends.push(segment.len());
+    ends.windows(2).map(|pair| segment[pair[0]..pair[1]].to_vec()).filter(|part| !part.is_empty()).collect()
+}
+
+/// Handshakes and questions end, as luck would have it.
+fn settle(player: &mut Player, luck: &mut impl Iterator<Item = bool>) {
+    loop {
+        let well = luck.next().unwrap_or(true);
+        let mut ends =
+            |side| if well { player.handshake_holds(side) } else { player.handshake_fails(side) }.is_ok();
+        let answer = if well { Answered::Yes } else { Answered::No };
+        if !ends(Side::Client) && !ends(Side::Relay) && !player.answers(answer) {
+            return;
+        }
+    }
+}
+
 fn play(dialogue: &Dialogue, cuts: Cuts) -> Player {
+    let mut luck = dialogue.luck.iter().copied().cycle();
     let mut player = Player::new(Arc::clone(&POLICIES[dialogue.rules]), &dialogue.scene, cuts);
     for segment in &dialogue.segments {
         player.client_says(segment);
+        settle(&mut player, &mut luck);
         if !player.session().is_over() {
             assert!(player.waiting(Side::Client) < HARD_CAP, "more is kept than a line may have");
             assert_eq!(player.waiting(Side::Relay), 0, "a reply that nobody takes");
@@ -307,6 +385,8 @@ proptest! {
     fn the_relay_hears_canonical_commands_alone(dialogue in dialogue(), seed: u64) {
         let player = play(&dialogue, Cuts::Random(seed));
         player.relay.commands.iter().for_each(|line| canonical(line));
+        let base64 = |line: &Vec<u8>| line == b"*" || command::is_base64(line);
+        prop_assert!(player.relay.answers.iter().all(base64), "{:?}", player.relay.answers);
         let heard = player.client_heard.escape_ascii().to_string();
         prop_assert!(!heard.contains("what?"), "the relay did not understand: {}", heard);
     }
@@ -321,6 +401,18 @@ proptest! {
     }
 
     #[test]
+    fn what_must_be_in_tls_or_by_somebody_is(dialogue in dialogue(), seed: u64) {
+        let player = play(&dialogue, Cuts::Random(seed));
+        if dialogue.scene.relay_tls == RelayTls::Required {
+            prop_assert!(player.relay.messages.iter().all(|message| message.secured));
+        }
+        let known = |event: &Event| matches!(event, Event::Auth(attempt) if attempt.outcome == AuthOutcome::Succeeded);
+        if [AUTH, AUTH_HERE].contains(&RULES[dialogue.rules]) && !player.events.iter().any(known) {
+            prop_assert!(player.relay.messages.is_empty());
+        }
+    }
+
+    #[test]
     fn what_the_client_counts_is_what_arrived(dialogue in dialogue(), seed: u64) {
         let player = play(&dialogue, Cuts::Random(seed));
         let counted = memchr::memmem::find_iter(&player.client_heard, b"250 2.0.0 queued as ").count();
@@ -330,7 +422,7 @@ proptest! {
     #[test]
     fn octets_without_any_sense_harm_nobody(octets in vec(any::<u8>(), 0..600), rules in 0..RULES.len()) {
         let segments = vec![octets];
-        let dialogue = Dialogue { rules, scene: Scene::default(), segments };
+        let dialogue = Dialogue { rules, scene: Scene::default(), segments, luck: vec![true] };
         let player = play(&dialogue, Cuts::Whole);
         player.relay.commands.iter().for_each(|line| canonical(line));
         prop_assert!(player.relay.messages.is_empty());

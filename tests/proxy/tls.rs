@@ -355,6 +355,13 @@ fn rules_are_read_anew_for_whoever_comes_and_no_one_else() {
     gate.reload(&deployment).unwrap();
     assert_eq!(gate.client().reply(), "220 new rules");
     message(&mut before);
+    // A list that was cut off does not count.
+    let list = |entries: &str| policy(&format!("[lists]\npartners = [{entries}]\n"));
+    deployment.listeners[0].policy = list("'192.0.2.1', '192.0.2.3', '192.0.2.5'");
+    gate.reload(&deployment).unwrap();
+    deployment.listeners[0].policy = list("'192.0.2.1'");
+    let reason = gate.reload(&deployment).unwrap_err();
+    assert!(reason.contains("partners"), "{reason}");
     // Another listener is another house.
     deployment.listeners[0].name = "other".into();
     assert!(gate.reload(&deployment).is_err());

@@ -56,7 +56,7 @@ impl Connection {
         }
         self.client.send(cx, *now, &mut to_client);
         drop((to_client, to_relay));
-        secures.into_iter().for_each(|side| self.start_tls(side));
+        secures.into_iter().for_each(|side| self.start_tls(turn, side));
         if passes {
             self.start_passing(turn);
         }

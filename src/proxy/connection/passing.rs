@@ -86,7 +86,7 @@ impl Connection {
             }
         }
         self.heed_alarm(turn);
-        self.share.settle(self.memory());
+        self.weigh(turn);
     }
 
     /// False: nothing could pass, or it is over.

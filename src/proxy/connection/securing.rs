@@ -2,7 +2,7 @@
 
 use super::{Connection, Course, Way};
 use crate::event::{Side, TlsFailure};
-use crate::proxy::handshake::{Failed, Part};
+use crate::proxy::tls::{Failed, Part};
 use crate::proxy::turn::Turn;
 use crate::session::{Happening, Moment};
 use std::task::Poll;
@@ -43,21 +43,33 @@ impl Connection {
         };
         self.note(&failed);
         self.course = Course::Talking;
-        self.tell(turn, Happening::NotSecured(Side::Client, failed.failure));
+        self.not_secured(turn, Side::Client, failed.failure);
         false
     }
 
     /// Begins the handshake that the session asked for; what was said before is on its way.
-    pub(super) fn start_tls(&mut self, side: Side) {
-        match (side, &mut self.way) {
-            (Side::Client, _) => match self.door.terms() {
-                Some(terms) => self.client.secure(Part::Server(terms)),
-                // The session offers what the rules say, and so do the terms: this cannot be.
-                None => self.client.mute(),
-            },
+    pub(super) fn start_tls(&mut self, turn: &mut Turn<'_, '_>, side: Side) {
+        let begun = match (side, &mut self.way) {
+            (Side::Client, _) => {
+                let terms = self.door.terms();
+                terms.map(|terms| self.client.secure(Part::Server(terms))).is_some()
+            }
             (Side::Relay, Way::Open(link)) => link.secure(),
-            (Side::Relay, Way::None | Way::Opening(_)) => {}
+            (Side::Relay, Way::None | Way::Opening(_)) => false,
+        };
+        if !begun {
+            // After a reload there may be no terms any more on which it was offered.
+            self.not_secured(turn, side, TlsFailure::Own);
         }
+    }
+
+    /// A handshake came to nothing, and so has the side.
+    fn not_secured(&mut self, turn: &mut Turn<'_, '_>, side: Side, failure: TlsFailure) {
+        match side {
+            Side::Client => self.client.mute(),
+            Side::Relay => self.way = Way::None,
+        }
+        self.tell(turn, Happening::NotSecured(side, failure));
     }
 
     /// Goes on with handshakes. True: one has come to its end.
@@ -70,7 +82,7 @@ impl Connection {
                     Ok(secured) => self.tell(turn, Happening::Secured(Side::Client, secured)),
                     Err(failed) => {
                         self.note(&failed);
-                        self.tell(turn, Happening::NotSecured(Side::Client, failed.failure));
+                        self.not_secured(turn, Side::Client, failed.failure);
                     }
                 }
                 true
@@ -83,8 +95,7 @@ impl Connection {
             Ok(secured) => self.tell(turn, Happening::Secured(Side::Relay, secured)),
             Err(failed) => {
                 self.door.relay.note(&failed);
-                self.way = Way::None;
-                self.tell(turn, Happening::NotSecured(Side::Relay, failed.failure));
+                self.not_secured(turn, Side::Relay, failed.failure);
             }
         }
         true

@@ -9,20 +9,26 @@ use rustls::CipherSuite;
 use std::fmt;
 
 /// As much of the first words as is looked at.
-pub(super) const MOST: usize = 4096;
+pub(in crate::proxy) const MOST: usize = 4096;
 /// The most versions and cipher suites that are told.
 const TOLD: usize = 24;
 
 /// What a client offers.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Offered {
+pub(in crate::proxy) struct Offered {
     versions: Vec<u16>,
     suites: Vec<u16>,
 }
 
 impl Offered {
+    /// Whether no version in it is one that is still spoken.
+    pub(in crate::proxy) fn is_too_old(&self) -> bool {
+        const TLS12: u16 = 0x0303;
+        self.versions.iter().all(|version| *version < TLS12)
+    }
+
     /// Reads it, if the first words are there as a whole.
-    pub(super) fn read(octets: &[u8]) -> Option<Self> {
+    pub(in crate::proxy) fn read(octets: &[u8]) -> Option<Self> {
         let (_, offered) = record(octets).ok()?;
         Some(offered)
     }
@@ -116,6 +122,7 @@ mod tests {
     #[test]
     fn an_old_client_is_known_by_its_version_and_a_new_one_by_its_list() {
         let old = Offered::read(&hello(0x0301, &[0x0005, 0x000a], &[])).unwrap();
+        assert!(old.is_too_old());
         assert_eq!(old.to_string(), "TLS 1.0 TLS_RSA_WITH_RC4_128_SHA TLS_RSA_WITH_3DES_EDE_CBC_SHA");
         let new = Offered::read(&hello(0x0303, &[0x1301, 0x0a0a, 0xeeee], &[0x2a2a, 0x0304, 0x0303]));
         assert_eq!(new.unwrap().to_string(), "TLS 1.3 TLS 1.2 TLS13_AES_128_GCM_SHA256 0xeeee");
