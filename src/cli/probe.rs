@@ -22,17 +22,14 @@ pub(super) fn probe(path: &str, deployment: &Deployment) -> io::Result<(String, 
         let Some(relay) = deployment.relays.iter().find(|relay| relay.name == name) else { continue };
         let wants = deployment.listeners.iter().filter(|listener| listener.relay == name);
         let subject = Subject { path, relay, interview: &interview };
-        match &interview.offer {
-            Some(offer) => {
-                subject.tell(offer, wants.clone(), &mut text);
-                found.extend(subject.secrecy());
-                found.extend(wants.flat_map(|listener| subject.missing(offer, listener)));
-            }
-            None => {
-                let why = interview.failure.unwrap_or("silent");
-                let message = format!("relay `{name}` does not say what it offers: {why}");
-                found.push(subject.finding(Severity::Error, message, "the words are those of the log"));
-            }
+        if let Some(offer) = &interview.offer {
+            subject.tell(offer, wants.clone(), &mut text);
+            found.extend(subject.secrecy());
+            found.extend(wants.flat_map(|listener| subject.missing(offer, listener)));
+        } else {
+            let why = interview.failure.unwrap_or("silent");
+            let message = format!("relay `{name}` does not say what it offers: {why}");
+            found.push(subject.finding(Severity::Error, message, "the words are those of the log"));
         }
     }
     Ok((text, found))

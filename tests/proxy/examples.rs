@@ -12,22 +12,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/examples");
-const GATEPOST: &str = env!("CARGO_BIN_EXE_gatepost");
+pub(crate) const GATEPOST: &str = env!("CARGO_BIN_EXE_gatepost");
 
 /// Where the client of a test stands, and where somebody else does.
 const HERE: &str = "127.0.0.1/32";
 const PASSWORD: &str = "open sesame";
 
 /// A copy of an example, in a folder of its own.
-struct Example {
-    folder: Folder,
+pub(crate) struct Example {
+    pub(crate) folder: Folder,
     /// What its listeners show, by their names.
     certificates: Vec<(String, Pair)>,
 }
 
 impl Example {
     /// What the head of each file tells the operator to make is made.
-    fn copy(name: &str, certificates: &[(&str, &str)], accounts: &[&str]) -> Self {
+    pub(crate) fn copy(name: &str, certificates: &[(&str, &str)], accounts: &[&str]) -> Self {
         let folder = Folder::new();
         for entry in fs::read_dir(Path::new(EXAMPLES).join(name)).unwrap() {
             let file = entry.unwrap().path();
@@ -51,7 +51,7 @@ impl Example {
         example
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -63,7 +63,7 @@ impl Example {
     }
 
     /// Puts something else in the place of what a file says.
-    fn change(&self, file: &str, from: &str, to: &str) {
+    pub(crate) fn change(&self, file: &str, from: &str, to: &str) {
         let text = fs::read_to_string(self.file(file)).unwrap();
         assert!(text.contains(from), "there is no {from} in {file}");
         fs::write(self.file(file), text.replace(from, to)).unwrap();
@@ -310,114 +310,4 @@ fn hybrid() {
     let counted =
         "gatepost_sessions_uninspected_total{listener=\"hybrid\",reason=\"starttls_passthrough\"} 1";
     wait_until(counted, || gate.get("/metrics").contains(counted));
-}
-
-#[test]
-fn a_probe_says_what_is_missing_and_what_is_withheld() {
-    let relay = Relay::playing(|talk| {
-        talk.say("220 relay.test ESMTP");
-        while let Some(line) = talk.hear() {
-            match line.split(' ').next().unwrap() {
-                "EHLO" => talk.say(
-                    "250-relay.test\r\n250-SIZE 1000\r\n250-CHUNKING\r\n250-XCLIENT NAME ADDR\r\n250-X-OWN\r\n\
-                     250 AUTH GSSAPI CRAM-MD5",
-                ),
-                _ => return talk.say("221 bye"),
-            }
-        }
-    });
-    let probe = |example: &Example, relay: SocketAddr| {
-        example.change("gatepost.toml", "10.0.0.5:25", &relay.to_string());
-        let mut command = Command::new(GATEPOST);
-        let done = command.args(["check", "--probe"]).arg(example.file("gatepost.toml")).output().unwrap();
-        (done.status.code(), String::from_utf8(done.stdout).unwrap())
-    };
-    let says = |text: &str, words: &[&str]| {
-        for words in words {
-            assert!(text.contains(words), "{words}\n{text}");
-        }
-    };
-    let (code, text) = probe(&Example::copy("dmz", &[("mx", "mx.example.com")], &[]), relay.address);
-    assert_eq!(code, Some(0), "{text}");
-    says(
-        &text,
-        &[
-            "inside: relay.test\n",
-            "offers       SIZE 1000, CHUNKING, XCLIENT NAME ADDR, X-OWN, AUTH GSSAPI CRAM-MD5\n",
-            "withheld   XCLIENT: only the gate itself may tell the relay who the client is\n",
-            "withheld   X-OWN: the gate does not know it\n",
-            "withheld   AUTH: [auth] policy is \"refuse\"\n",
-            "not there  8BITMIME, DSN, SMTPUTF8\n",
-            "warning: relay `inside` offers no STARTTLS: mail to it goes in clear\n",
-            "warning: listener `mx`: relay `inside` takes 1000 octets, the rules 52428800; the less counts\n",
-        ],
-    );
-    // People who would authenticate with the relay.
-    let submission = Example::copy("submission", &[("mail", "mail.example.com")], &[]);
-    submission.change("people.toml", "backend = { file = \"users\" }", "backend = \"relay\"");
-    let (code, text) = probe(&submission, relay.address);
-    assert_eq!(code, Some(1), "{text}");
-    says(
-        &text,
-        &[
-            "withheld   AUTH GSSAPI: it may wrap what follows in a layer of its own",
-            "withheld   AUTH CRAM-MD5: [auth] mechanisms does not name it\n",
-            "error: listener `submission`: relay `outgoing` offers the gate no AUTH by PLAIN, LOGIN\n",
-        ],
-    );
-    // What passes through is the relay's own STARTTLS.
-    let secure = secure_relay(Manner::with(&Pair::own(&["exchange.example.com"])));
-    let hybrid = Example::copy("hybrid", &[("mx", "mx.example.com")], &[]);
-    let (code, text) = probe(&hybrid, secure.address);
-    assert_eq!(code, Some(0), "{text}");
-    says(&text, &["exchange: relay.test, in TLS\n", "exchange-itself: relay.test\n"]);
-    let (code, text) = probe(&Example::copy("hybrid", &[("mx", "mx.example.com")], &[]), relay.address);
-    assert_eq!(code, Some(1), "{text}");
-    says(
-        &text,
-        &["error: listener `hybrid`: relay `exchange-itself` has no STARTTLS that could pass through\n"],
-    );
-    // And nobody there.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (code, text) = probe(&Example::copy("dmz", &[("mx", "mx.example.com")], &[]), nobody);
-    assert_eq!(code, Some(1), "{text}");
-    says(&text, &["error: relay `inside` does not say what it offers: no_connection\n"]);
-}
-
-#[test]
-fn a_check_tells_what_is_wrong_with_certificates_and_accounts_and_where() {
-    let check = |example: &Example, file: &str| {
-        let done = Command::new(GATEPOST).arg("check").arg(example.file(file)).output().unwrap();
-        (done.status.code(), String::from_utf8(done.stdout).unwrap())
-    };
-    let certificates = [("mx", "mx.example.com"), ("out", "out.example.com")];
-    let example = Example::copy("in-and-out", &certificates, &[]);
-    // The key of another.
-    fs::copy(example.file("tls/out.key"), example.file("tls/mx.key")).unwrap();
-    let (code, text) = check(&example, "gatepost-in.toml");
-    assert_eq!(code, Some(1));
-    assert!(text.contains("is not that of the certificate") && text.contains("gatepost-in.toml:"), "{text}");
-    // No accounts, then none that could be.
-    let (code, text) = check(&example, "gatepost-out.toml");
-    assert_eq!(code, Some(1));
-    assert!(text.contains("users") && text.contains("out.toml:"), "{text}");
-    fs::write(example.file("users"), "# ours\nmailserver:open sesame\n").unwrap();
-    let (code, text) = check(&example, "gatepost-out.toml");
-    assert_eq!(code, Some(1));
-    assert!(text.contains("users:2:1") && !text.contains("sesame"), "{text}");
-    // TLS in TLS.
-    let example = Example::copy("hybrid", &[("mx", "mx.example.com")], &[]);
-    example.change("gatepost.toml", "tls = \"none\"", "tls = \"opportunistic\"");
-    let (_, text) = check(&example, "gatepost.toml");
-    assert!(text.contains("STARTTLS cannot pass through to `exchange-itself`"), "{text}");
-    // A certificate that is over soon.
-    let example = Example::copy("dmz", &[("mx", "mx.example.com")], &[]);
-    let brief = Pair::for_days(&["mx.example.com"], -2, 3);
-    example.folder.put("tls/mx", &brief);
-    let (code, text) = check(&example, "gatepost.toml");
-    assert_eq!(code, Some(0));
-    assert!(text.contains("warning: certificate `mx` ends in ") && text.contains("gatepost.toml:"), "{text}");
-    example.folder.put("tls/mx", &Pair::for_days(&["mx.example.com"], -20, -3));
-    let (_, text) = check(&example, "gatepost.toml");
-    assert!(text.contains("warning: certificate `mx` has ended"), "{text}");
 }
