@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where the deployment file stands, unless a flag says otherwise.
 const CONFIG: &str = "/etc/gatepost/gatepost.toml";
-const DAY: u64 = 86_400;
+pub(super) const DAY: u64 = 86_400;
 
 /// Arguments of `gatepost cert`.
 #[derive(Args, Debug)]
@@ -71,7 +71,7 @@ fn describe(found: &Description, now: u64, out: &mut dyn Write) -> io::Result<Ex
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long a certificate lasts depends on what time it is")]
-fn seconds() -> u64 {
+pub(super) fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 

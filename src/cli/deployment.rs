@@ -1,6 +1,7 @@
 //! The deployment file, `gatepost.toml`: where Gatepost listens, and in front of what.
 
 mod from;
+mod outlook;
 mod relay;
 mod security;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use gatepost::policy::network::NetworkSet;
 use gatepost::policy::quantity::Octets;
 use gatepost::policy::source::{Diagnostic, Findings, Located, Source};
 use gatepost::proxy::config::{Address, Admin, Deployment, Listener, Relay, Reserve};
+pub(super) use outlook::outlook;
 use security::Named;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -48,6 +48,7 @@ mod wire;
 
 pub use config::Deployment;
 pub use gate::{Gate, serve, start};
+pub use probe::{Interview, interview};
 pub use tls::{Certificate, Description};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -18,9 +18,9 @@ fn built_in(_: &str) -> Option<Arc<Policy>> {
 }
 
 #[test]
-fn the_example_is_a_deployment() {
+fn the_simplest_example_is_a_deployment() {
     let findings = Findings::new();
-    let read = read("deploy/examples/gatepost.toml", &mut built_in, &findings).unwrap();
+    let read = read("deploy/examples/sidecar/gatepost.toml", &mut built_in, &findings).unwrap();
     assert_eq!(read.listeners.len(), 1);
     assert_eq!(read.relays.len(), 1);
     assert_eq!(read.listeners[0].relay, read.relays[0].name);
