@@ -7,6 +7,7 @@ internal error (alert 80).
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from .ground import free_port, greets, wait_until
@@ -25,9 +26,20 @@ _CHAIN, _KEY = "/etc/papers/relay.pem", "/etc/papers/relay.key"
 class Keeper(Relay):
     """What the three have in common. `port` is the door in clear."""
 
+    # In its log: that somebody has come in, and how.
+    entered: str
+
     def __init__(self) -> None:
         self.starttls_port, self.implicit_port = free_port(), free_port()
         super().__init__()
+
+    def entries(self) -> list[str]:
+        """The mechanisms by which its user has come in so far."""
+        return [self.mechanism(said) for said in re.findall(self.entered, self.log())]
+
+    def mechanism(self, said: str) -> str:
+        """What it calls so."""
+        return said
 
     def _place_papers(self, uid: int = 0) -> None:
         paper = papers().relay
@@ -40,6 +52,7 @@ class PostfixKeeper(Keeper, Postfix):
     """Postfix with Cyrus SASL and its own database of passwords."""
 
     packages = ["postfix", "sasl2-bin"]
+    entered = r"sasl_method=([\w-]+), sasl_username=" + USER
     foreign_domains = (ELSEWHERE,)
 
     def configure(self) -> None:
@@ -78,12 +91,16 @@ class PostfixKeeper(Keeper, Postfix):
 class EximKeeper(Keeper, Exim):
     """Exim with the authenticators of its own example configuration, and cram_md5."""
 
+    entered = rf" A=(\w+):{USER} "
     foreign_domains = (ELSEWHERE,)
 
     def configure(self) -> None:
         super().configure()
         self._place_papers(61803)
         self.enclosure.write("/etc/exim4/passwd", f'"{USER}": {PASSWORD}\n', mode=0o644)
+
+    def mechanism(self, said: str) -> str:
+        return {"cram": "CRAM-MD5"}.get(said, said.upper())
 
     def doors(self) -> str:
         everywhere = f"{self.port} : {self.starttls_port} : {self.implicit_port}"
@@ -148,6 +165,7 @@ class DovecotKeeper(Keeper):
 
     name = "dovecot"
     packages = ["dovecot-core", "dovecot-submissiond"]
+    entered = rf"Login: user=<{USER}>, method=([\w-]+),"
 
     def configure(self) -> None:
         self._onward = Recorder()
