@@ -9,10 +9,6 @@ use std::sync::Arc;
 
 /// The world of one session.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a line in the head of a transcript, and stands for itself"
-)]
 pub struct Scene {
     /// The client's address; its port is 50000.
     pub client: IpAddr,
