@@ -174,6 +174,9 @@ mod tests {
             messages: 3,
             recipients: 4,
             octets: 5,
+            tls: None,
+            account: None,
+            inspected: true,
         };
         write(&mut line, place, who, &Event::Ended(Box::new(summary)));
         let text = String::from_utf8(line).unwrap();
