@@ -219,7 +219,7 @@ impl World {
             heard: Vec::new(),
         };
         if setup.scene.tls {
-            let secured = Happening::Secured(Side::Client, world.secured());
+            let secured = Happening::Secured(Side::Client, Box::new(world.secured()));
             world.session.happened(world.now, secured, &mut world.out);
         }
         world.session.begin(world.now, &mut world.out);
@@ -251,7 +251,7 @@ impl World {
             b'M' => self.tell(Happening::MemoryShort),
             b'H' => self.handshake_ends(Ok(())),
             b'N' => {
-                self.handshake_ends(Err(TlsFailure::ALL[usize::from(first(behind)) % TlsFailure::ALL.len()]))
+                self.handshake_ends(Err(TlsFailure::ALL[usize::from(first(behind)) % TlsFailure::ALL.len()]));
             }
             b'Y' => self.answers(Answered::Yes, behind),
             b'y' => self.answers(Answered::No, behind),
@@ -292,10 +292,10 @@ impl World {
         }
     }
 
-    fn secured(&self) -> Box<Secured> {
+    fn secured(&self) -> Secured {
         let peer = self.verified.then(|| "relay.example".into());
         let (version, cipher) = (TlsVersion::V1_3, "TLS_AES_128_GCM_SHA256");
-        Box::new(Secured { version, cipher, name: None, peer, resumed: false })
+        Secured { version, cipher, name: None, peer, resumed: false }
     }
 
     fn handshake_ends(&mut self, how: Result<(), TlsFailure>) {
@@ -312,7 +312,7 @@ impl World {
             }
         }
         match how {
-            Ok(()) => self.tell(Happening::Secured(side, self.secured())),
+            Ok(()) => self.tell(Happening::Secured(side, Box::new(self.secured()))),
             Err(why) => self.tell(Happening::NotSecured(side, why)),
         }
     }

@@ -1,7 +1,7 @@
 //! What holds whatever a client says and however it is cut, against a polite relay.
 
 use crate::transcripts::policy;
-use gatepost::event::{AuthOutcome, Event, Side};
+use gatepost::event::{AuthOutcome, Event, Side, TlsFailure};
 use gatepost::policy::Policy;
 use gatepost::replay::{Backend, Cuts, Handshakes, Player, Scene};
 use gatepost::session::{Answered, Connect, RelayTls};
@@ -304,8 +304,10 @@ fn behind_starttls(segment: &[u8]) -> Vec<Vec<u8>> {
 fn settle(player: &mut Player, luck: &mut impl Iterator<Item = bool>) {
     loop {
         let well = luck.next().unwrap_or(true);
-        let mut ends =
-            |side| if well { player.handshake_holds(side) } else { player.handshake_fails(side) }.is_ok();
+        let mut ends = |side| {
+            if well { player.handshake_holds(side) } else { player.handshake_fails(side, TlsFailure::Alert) }
+                .is_ok()
+        };
         let answer = if well { Answered::Yes } else { Answered::No };
         if !ends(Side::Client) && !ends(Side::Relay) && !player.answers(answer) {
             return;
