@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -16,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from .ground import PROJECT, free_port, make_place, remove_place, wait_until
+from .ground import PROJECT, free_port, listens, make_place, remove_place, wait_until
 from .papers import Paper
 from .relays import LOCAL_DOMAIN
 
@@ -145,11 +144,7 @@ identity = "none"
             return False
 
     def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=2).close()
-        except OSError:
-            return False
-        return True
+        return listens(self.port)
 
     def log(self) -> str:
         """What it printed."""

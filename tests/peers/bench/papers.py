@@ -51,7 +51,7 @@ class Authority:
         self._office = self._place / "office.conf"
         self._office.write_text(_OFFICE.format(place=self._place))
         _openssl(
-            "req", "-x509", *_KEYS["ec"], "-noenc", "-days", "30", "-subj", f"/CN=The {name} CA",
+            "req", "-x509", *_KEYS["ec"], "-noenc", "-days", "120", "-subj", f"/CN=The {name} CA",
             "-addext", "keyUsage=critical,keyCertSign,cRLSign",
             "-keyout", self._place / "root.key", "-out", self.root,
         )  # fmt: skip
@@ -72,7 +72,7 @@ class Authority:
         ended = ("-startdate", "20200101000000Z", "-enddate", "20210101000000Z")
         _openssl(
             "ca", "-batch", "-notext", "-config", self._office, "-cert", self.root, "-keyfile", self._place / "root.key",
-            "-in", request, "-out", paper.chain, "-extfile", extensions, *(ended if expired else ("-days", "20")),
+            "-in", request, "-out", paper.chain, "-extfile", extensions, *(ended if expired else ("-days", "100")),
         )  # fmt: skip
         return paper
 
