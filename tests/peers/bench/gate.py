@@ -6,6 +6,7 @@ speak to the relay itself, which shows whether the bench is right before it judg
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -45,14 +46,15 @@ class Gate:
         self,
         relay: int,
         rules: str = "",
-        waits: dict[str, str] | None = None,
+        waits: Mapping[str, object] | None = None,
         relay_is_up: bool = True,
         role: str = "inbound",
         papers: Sequence[Paper] = (),
         accounts: Mapping[str, str] = MappingProxyType({}),
+        listener: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self.relay = relay
-        self._papers = papers
+        self._papers, self._listener = papers, listener
         self._relay_is_up = relay_is_up
         self.process: subprocess.Popen[bytes] | None = None
         if DIRECT:
@@ -75,7 +77,7 @@ class Gate:
             [BINARY, "passwd", self.place / "users", user], input=password.encode(), capture_output=True, check=True
         )
 
-    def _start(self, rules: str, waits: dict[str, str] | None) -> None:
+    def _start(self, rules: str, waits: Mapping[str, object] | None) -> None:
         profile = self.place / "bench.toml"
         profile.write_text(rules)
         plain = waits is None and not self._papers
@@ -98,8 +100,7 @@ class Gate:
             *("--admin", f"127.0.0.1:{self.admin}"),
         ]
 
-    def _deployment(self, profile: Path, waits: dict[str, str]) -> list[str]:
-        settings = "".join(f'{key} = "{value}"\n' for key, value in waits.items())
+    def _deployment(self, profile: Path, waits: Mapping[str, object]) -> list[str]:
         names = [f"paper{number}" for number, _ in enumerate(self._papers)]
         doors = {"main": (self.port, "starttls")} | ({"implicit": (self.implicit_port, "implicit")} if names else {})
         listeners = "".join(
@@ -110,8 +111,7 @@ listen = ["127.0.0.1:{port}"]
 rules = "{profile}"
 relay = "main"
 tls = "{tls}"
-{f'certificates = {names}' if names else ''}
-"""
+{_settings({"certificates": names} if names else {})}{_settings(self._listener)}"""
             for name, (port, tls) in doors.items()
         )
         certificates = "".join(
@@ -128,7 +128,7 @@ listen = "127.0.0.1:{self.admin}"
 [relay.main]
 address = ["127.0.0.1:{self.relay}"]
 identity = "none"
-{settings}{certificates}""")
+{_settings(waits)}{certificates}""")
         return ["--config", str(path)]
 
     def _ready(self) -> bool:
@@ -189,6 +189,11 @@ identity = "none"
     def __exit__(self, *_: object) -> None:
         self.assert_alive()
         self.stop()
+
+
+def _settings(values: Mapping[str, object]) -> str:
+    """Lines of TOML. Texts, numbers, truth and lists of these look the same in JSON."""
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
 
 
 def _status(pid: int, field: str) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import subprocess
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 from .ground import make_place, remove_place
@@ -38,6 +40,12 @@ class Paper:
 
     chain: Path
     key: Path
+
+    @property
+    def pin(self) -> str:
+        """SHA-256 of its key in base64, as HTTP once pinned them (RFC 7469 2.4)."""
+        lines = _openssl("x509", "-in", self.chain, "-noout", "-pubkey").splitlines()
+        return b64encode(sha256(b64decode(b"".join(lines[1:-1]))).digest()).decode()
 
 
 class Authority:
@@ -89,6 +97,8 @@ class Papers:
         self.rsa = self.ours.issue(NAMES[0], *NAMES[1:], "127.0.0.1", key="rsa")
         self.relay = self.ours.issue("relay.example.net", "127.0.0.1", key="rsa")
         self.expired = self.ours.issue("expired.example.net", "127.0.0.1", expired=True)
+        self.both = self.ours.issue("gate.example.net", "localhost", "127.0.0.1", purpose="serverAuth,clientAuth")
+        self.stranger = self.others.issue("client.example.org", purpose="clientAuth")
         self.client = self.ours.issue("client.example.org", purpose="clientAuth")
 
 
@@ -98,6 +108,7 @@ def papers() -> Papers:
     return Papers()
 
 
-def _openssl(*arguments: str | Path) -> None:
+def _openssl(*arguments: str | Path) -> bytes:
     done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, check=False, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, (arguments, done.stderr.decode())
+    return done.stdout
