@@ -193,6 +193,7 @@ impl House<'_> {
             findings.add(unknown_word(&name.place, "relay", &name.value, known));
             return None;
         };
+        findings.add(relay::nobody(&name.place, &name.value));
         self.relays.push(Relay::new(&name.value, vec![address]));
         Some(name.value)
     }
@@ -237,114 +238,4 @@ fn only(section: &Section<'_>, key: &str, works: &str, later: &[&str]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use gatepost::policy::compile::compile;
-
-    /// Reads a text as a deployment file; gives what came of it and what was found.
-    fn read_text(text: &str) -> (Option<Deployment>, Vec<String>) {
-        let path = std::env::temp_dir().join(format!("gatepost-{}-{}.toml", std::process::id(), text.len()));
-        std::fs::write(&path, text).unwrap();
-        let findings = Findings::new();
-        let read = read(path.to_str().unwrap(), &mut built_in, &findings);
-        std::fs::remove_file(&path).unwrap();
-        (read, findings.into_sorted().into_iter().map(|finding| finding.message).collect())
-    }
-
-    fn built_in(_: &str) -> Option<Arc<Policy>> {
-        compile("inbound", &mut |_| Err(String::new())).policy.map(Arc::new)
-    }
-
-    #[test]
-    fn the_example_is_a_deployment() {
-        let findings = Findings::new();
-        let read = read("deploy/examples/gatepost.toml", &mut built_in, &findings).unwrap();
-        assert_eq!(read.listeners.len(), 1);
-        assert_eq!(read.relays.len(), 1);
-        assert_eq!(read.listeners[0].relay, read.relays[0].name);
-        assert!(findings.into_sorted().is_empty());
-    }
-
-    #[test]
-    fn a_relay_may_be_an_address_and_what_is_said_holds() {
-        let (read, findings) = read_text(
-            "name = 'mx.example.com'\nbuffer_memory = '1MiB'\n[[listener]]\nname = 'a'\nlisten = '127.0.0.1:0'\n\
-             rules = 'x.toml'\nrelay = '127.0.0.1:10025'\nsessions = 7\n",
-        );
-        let read = read.unwrap();
-        assert_eq!((read.buffer_memory, read.listeners[0].sessions), (1024 * 1024, 7));
-        assert_eq!(read.relays[0].addresses[0].to_string(), "127.0.0.1:10025");
-        assert!(findings.is_empty());
-    }
-
-    /// A deployment with these lines in its listener and its relay.
-    fn with(listener: &str, relay: &str) -> String {
-        format!(
-            "name = 'mx.example.com'\n[[listener]]\nname = 'a'\nlisten = '127.0.0.1:0'\nrules = 'x.toml'\n\
-             relay = 'postfix'\n{listener}\n[relay.postfix]\naddress = '127.0.0.1:10025'\n{relay}\n"
-        )
-    }
-
-    #[test]
-    fn room_is_kept_for_the_list_that_is_named_or_else_for_partners() {
-        let said = "reserve = { for = '@partners', sessions = 7 }";
-        for (listener, sessions) in [("", 200), ("sessions = 50", 5), (said, 7)] {
-            let (read, findings) = read_text(&with(listener, "links = 10"));
-            assert!(findings.is_empty(), "{findings:?}");
-            let read = read.unwrap();
-            let reserve = read.listeners[0].reserve.as_ref().unwrap();
-            assert_eq!((reserve.sessions, read.relays[0].links), (sessions, 10));
-            assert!(reserve.partners.contains("192.0.2.1".parse().unwrap()));
-        }
-    }
-
-    #[test]
-    fn the_relay_is_waited_for_as_long_as_is_said() {
-        let waits = |relay| read_text(&with("", relay)).0.unwrap().relays[0].waits;
-        assert_eq!(waits("").idle, Duration::from_secs(1));
-        let said = waits("open_within = '2s'\nreply_wait = '3s'\nfinal_wait = '4s'\nlink_idle = '5s'");
-        let seconds = [said.open, said.reply, said.last, said.idle].map(|wait| wait.as_secs());
-        assert_eq!(seconds, [2, 3, 4, 5]);
-        let (read, findings) = read_text(&with("", "link_idle = 'soon'"));
-        assert!(read.is_none());
-        assert_eq!(findings.len(), 1);
-        assert!(findings[0].contains("soon"), "{findings:?}");
-    }
-
-    #[test]
-    fn a_reserve_that_keeps_nothing_or_everything_is_refused() {
-        let (read, findings) = read_text(&with(
-            "sessions = 100\nreserve = { for = '@local_domains', sessions = 100 }",
-            "links = 0",
-        ));
-        assert!(read.is_none());
-        assert_eq!(
-            findings,
-            [
-                "`@local_domains` is no list of networks of these rules",
-                "100 of 100 sessions are kept: nobody else could come in",
-                "`links` of zero lets no mail pass",
-            ]
-        );
-    }
-
-    #[test]
-    fn all_that_is_wrong_is_told_at_once() {
-        let (read, findings) = read_text(
-            "name = 'm x'\nstat = 1\n[[listener]]\nname = 'a'\nlisten = '127.0.0.1:0'\nrules = 'x.toml'\n\
-             relay = 'postfx'\ntls = 'startls'\n[relay.postfix]\naddress = 'a b:2'\nidentity = 'xclient'\n",
-        );
-        assert!(read.is_none());
-        assert_eq!(
-            findings,
-            [
-                "`m x` is no host name",
-                "unknown key `stat`",
-                "unknown relay `postfx`",
-                "expected one of \"starttls\", \"implicit\", found \"startls\"",
-                "`a b:2` is no address",
-                "`identity = \"xclient\"` is known but does not work yet in this version; remove it",
-            ]
-        );
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use crate::policy::Policy;
 use crate::policy::network::NetworkSet;
-use crate::session::{Connect, RelayTls, Waits, WhenDown};
+use crate::session::{Connect, Identity, RelayTls, Waits, WhenDown};
 use ipnet::IpNet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -119,6 +119,8 @@ pub struct Relay {
     pub tls: RelayTls,
     /// On which terms.
     pub terms: RelayTerms,
+    /// How it learns who the client is.
+    pub identity: Identity,
 }
 
 /// On which terms a relay's link is secured.
@@ -272,6 +274,7 @@ impl Relay {
             when_down: WhenDown::default(),
             tls: RelayTls::default(),
             terms: RelayTerms::default(),
+            identity: Identity::default(),
         }
     }
 }

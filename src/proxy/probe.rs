@@ -35,6 +35,7 @@ pub(super) async fn ask(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Mea
         when_down: station.when_down,
         waits: station.waits,
         relay_tls: station.relay_tls,
+        identity: station.identity,
     };
     let hello = format!("EHLO {}\r\nQUIT\r\n", station.name);
     let setting = Setting {

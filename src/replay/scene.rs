@@ -2,7 +2,7 @@
 
 use crate::event::NoService;
 use crate::policy::Policy;
-use crate::session::{Answered, Connect, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
+use crate::session::{Answered, Connect, Identity, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -31,6 +31,8 @@ pub struct Scene {
     pub backend: Backend,
     /// Whether the link is secured by STARTTLS.
     pub relay_tls: RelayTls,
+    /// How the relay learns who the client is.
+    pub identity: Identity,
     /// Whether the link is in TLS from its first octet on.
     pub relay_in_tls: bool,
     /// Whether the relay shows a certificate that is verified.
@@ -96,6 +98,7 @@ impl Default for Scene {
             auth: None,
             backend: Backend::Says(Answered::Yes),
             relay_tls: RelayTls::None,
+            identity: Identity::None,
             relay_in_tls: false,
             verified: true,
             handshakes: Handshakes::Hold,
@@ -114,6 +117,7 @@ impl Scene {
             when_down: self.when_down,
             waits: Waits::default(),
             relay_tls: self.relay_tls,
+            identity: self.identity,
         };
         Setting {
             station: Arc::new(station),

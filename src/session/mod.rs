@@ -53,7 +53,7 @@ pub use clock::Moment;
 pub use exchange::{Action, Cleared, Linger, Octets, Output};
 pub use offer::Offer;
 pub use question::{Answer, Answered, Asking, Question, Secret};
-pub use setting::{Connect, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
+pub use setting::{Connect, Identity, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
 
 use crate::event::{Ending, LinkFailure, NoService, Secured, Side, TlsFailure};
 use crate::policy::Policy;

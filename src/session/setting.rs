@@ -23,6 +23,23 @@ pub struct Station {
     pub waits: Waits,
     /// Whether the link is to be secured by STARTTLS.
     pub relay_tls: RelayTls,
+    /// How the relay learns who the client is.
+    pub identity: Identity,
+}
+
+/// `identity` of a relay: how it learns who the client is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// Not at all: it sees the gate's own address.
+    #[default]
+    None,
+}
+
+impl Identity {
+    /// Whether the relay can judge the client by itself.
+    pub fn is_told(self) -> bool {
+        self != Self::None
+    }
 }
 
 /// `tls` of a relay, where it is not implicit: whether the link is secured by STARTTLS.
