@@ -42,6 +42,7 @@ pub(super) async fn ask(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Mea
         station: Arc::new(station),
         policy,
         client: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        local: None,
         id: means.name(),
         learned: None,
         admission: Ok(()),

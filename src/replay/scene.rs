@@ -3,7 +3,7 @@
 use crate::event::NoService;
 use crate::policy::Policy;
 use crate::session::{Answered, Connect, Identity, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 /// The world of one session.
@@ -123,9 +123,18 @@ impl Scene {
             station: Arc::new(station),
             policy,
             client: SocketAddr::new(self.client, 50_000),
+            local: Some(self.local()),
             id: SessionId::from_bits(0),
             learned: self.learned.then(|| Arc::new(super::polite::offer(&self.offer))),
             admission: self.admission,
+        }
+    }
+
+    /// The address that the client called.
+    fn local(&self) -> SocketAddr {
+        match self.client {
+            IpAddr::V4(_) => (Ipv4Addr::new(198, 51, 100, 1), 25).into(),
+            IpAddr::V6(_) => (Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 1), 25).into(),
         }
     }
 

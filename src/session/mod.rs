@@ -174,6 +174,16 @@ impl Session {
         (self.setting.client, &self.setting.id)
     }
 
+    /// The address that the client called, where that is known.
+    pub fn called(&self) -> Option<SocketAddr> {
+        self.setting.local
+    }
+
+    /// TLS with the client, while it holds.
+    pub fn client_tls(&self) -> Option<&Secured> {
+        self.proven.tls.as_deref()
+    }
+
     /// The rules it keeps to its end.
     pub fn policy(&self) -> &Policy {
         &self.setting.policy

@@ -15,6 +15,7 @@ mod bounds;
 mod faults;
 mod mail;
 mod operation;
+mod proxy_protocol;
 mod relay_tls;
 mod secure;
 mod support;

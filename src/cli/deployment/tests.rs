@@ -1,5 +1,6 @@
 use super::*;
 use gatepost::policy::compile::compile;
+use gatepost::proxy::config::Accept;
 use gatepost::session::Identity;
 
 /// What is said of a relay that does not learn who the client is.
@@ -132,4 +133,31 @@ fn all_that_is_wrong_is_told_at_once() {
             "expected one of \"none\", found \"xclent\"",
         ]
     );
+}
+
+#[test]
+fn proxy_headers_are_believed_of_some_and_never_of_all() {
+    let (read, findings) =
+        read_text(&with("accept = 'proxy-protocol'\ntrusted = ['192.0.2.0/24', '::1']", ""));
+    assert!(findings.is_empty(), "{findings:?}");
+    let Accept::ProxyProtocol(trusted) = &read.unwrap().listeners[0].accept else { panic!() };
+    assert!(trusted.contains("192.0.2.7".parse().unwrap()) && trusted.contains("::1".parse().unwrap()));
+    assert!(!trusted.contains("192.0.3.7".parse().unwrap()));
+    for (listener, finding) in [
+        ("accept = 'proxy-protocol'", "`trusted` is missing: whose PROXY headers are believed?"),
+        ("trusted = ['192.0.2.1']", "`trusted` says nothing beside this `accept`"),
+        ("accept = 'proxy-protocol'\ntrusted = []", "there is no network in it: nobody would come here"),
+        (
+            "accept = 'proxy-protocol'\ntrusted = ['0.0.0.0/0']",
+            "everybody is trusted here: anyone could say to be anyone",
+        ),
+    ] {
+        let (read, findings) = read_text(&with(listener, ""));
+        assert!(read.is_none());
+        assert_eq!(findings, [finding]);
+    }
+    let narrow = "[[listener]]\nname = 'b'\nfrom = '192.0.2.0/24'\nrules = 'x.toml'\nrelay = 'postfix'\n\
+                  accept = 'proxy-protocol'\ntrusted = ['::1']\n";
+    let (_, findings) = read_text(&with(narrow, ""));
+    assert_eq!(findings, ["this is said by the listener above it that is for everybody"; 2]);
 }
