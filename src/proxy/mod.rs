@@ -19,6 +19,7 @@
 //! | `papers` | what a reload changes, read as a whole |
 //! | `clerks` | who compares passwords, off the threads that serve |
 //! | `relay`, `link`, `links` | addresses, what is offered; a link; who may have one now |
+//! | `guise` | as whom a link comes to the relay |
 //! | `probe` | asking a relay what it offers |
 //! | `seldom` | what is said once in a while |
 //! | `means` | memory, descriptors, time |
@@ -37,6 +38,7 @@ pub mod config;
 mod connection;
 mod farewell;
 mod gate;
+mod guise;
 mod handshake;
 mod header;
 mod link;

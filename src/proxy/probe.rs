@@ -1,10 +1,11 @@
 //! Asking a relay what it offers, by a session whose client says EHLO and QUIT: there is one machine that speaks SMTP.
 
+use super::guise::Guise;
 use super::link::{Link, NotOpened};
 use super::means::Means;
 use super::relay::{Answer, Relay};
 use super::reserve::Rank;
-use crate::event::{LinkFailure, Side};
+use crate::event::{Event, LinkChange, LinkFailure, Side};
 use crate::policy::Policy;
 use crate::policy::compile::compile;
 use crate::session::{Action, Connect, Happening, Output, Session, Setting, Station};
@@ -41,7 +42,8 @@ pub(super) async fn ask(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Mea
     let setting = Setting {
         station: Arc::new(station),
         policy,
-        client: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        // Of nobody nothing is told.
+        client: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         local: None,
         id: means.name(),
         learned: None,
@@ -105,6 +107,9 @@ impl Probe {
                     self.relay.learn(offer);
                     self.answer = Answer::Offer;
                 }
+                Action::Tell(Event::Link(LinkChange::Failed(
+                    LinkFailure::IdentityAbsent | LinkFailure::IdentityRefused,
+                ))) => self.answer = Answer::NotTold,
                 Action::Send { to: Side::Client, .. }
                 | Action::CloseLink
                 | Action::CloseClient(_)
@@ -130,7 +135,8 @@ impl Probe {
     }
 
     async fn open(&mut self) {
-        match Arc::clone(&self.relay).open(Rank::Partner).await {
+        let guise = Guise::of_gate(self.relay.config().identity);
+        match Arc::clone(&self.relay).open(Rank::Partner, guise).await {
             Ok((link, secured)) => {
                 self.link = Some(link);
                 if let Some(secured) = secured {

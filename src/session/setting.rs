@@ -33,6 +33,12 @@ pub enum Identity {
     /// Not at all: it sees the gate's own address.
     #[default]
     None,
+    /// By a PROXY header of version 1 in front of everything on the link.
+    ProxyV1,
+    /// Of version 2, which also tells of TLS and of the session's name.
+    ProxyV2,
+    /// By XCLIENT, in SMTP.
+    Xclient,
 }
 
 impl Identity {

@@ -90,7 +90,12 @@ fn addresses(section: &Section<'_>) -> Option<Vec<Address>> {
 struct Told(Identity);
 
 impl Word for Told {
-    const WORDS: &'static [(&'static str, Self)] = &[("none", Self(Identity::None))];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("none", Self(Identity::None)),
+        ("proxy-v1", Self(Identity::ProxyV1)),
+        ("proxy-v2", Self(Identity::ProxyV2)),
+        ("xclient", Self(Identity::Xclient)),
+    ];
 }
 
 /// `connect`
