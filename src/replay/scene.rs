@@ -164,6 +164,8 @@ impl Scene {
             ("relay-tls", "required") => self.relay_tls = RelayTls::Required,
             ("relay-tls", "implicit") => self.relay_in_tls = true,
             ("relay-certificate", "unverified") => self.verified = false,
+            ("identity", "proxy") => self.identity = Identity::ProxyV1,
+            ("identity", "xclient") => self.identity = Identity::Xclient,
             ("handshakes", "awaited") => self.handshakes = Handshakes::Awaited,
             ("cuts", "none") => self.uncut = true,
             ("offer", _) => self.offer = value.split(',').map(|word| word.trim().to_owned()).collect(),

@@ -13,6 +13,7 @@
 //! | `phase` | where we are, and which verb may come: the whole sequence logic |
 //! | `exchange` | what we wait for: commands and replies in flight, [`Cleared`] |
 //! | `link`, `opening` | the link to the relay, and how it is opened |
+//! | `introduction` | XCLIENT: telling the relay who the client is |
 //! | `offer`, `hello` | what the relay offers, what the client was offered |
 //! | `transaction`, `content` | a message on its way |
 //! | `judge` | what the policy says of a command |
@@ -35,6 +36,7 @@ mod delivery;
 mod dialogue;
 mod exchange;
 mod hello;
+mod introduction;
 mod judge;
 mod link;
 mod offer;

@@ -20,3 +20,4 @@ mod relay_tls;
 mod secure;
 mod support;
 mod tls;
+mod xclient;

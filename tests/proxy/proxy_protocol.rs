@@ -4,6 +4,8 @@ use crate::secure::{Folder, Pair};
 use crate::support::{Client, Relay, Running, gate_with, wait_until};
 use gatepost::policy::network::NetworkSet;
 use gatepost::proxy::config::{Accept, Arrival, Deployment};
+use gatepost::session::{Identity, WhenDown};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 const LINE: &str = "PROXY TCP4 192.0.2.9 198.51.100.1 50000 25\r\n";
@@ -152,4 +154,85 @@ fn the_header_comes_before_tls() {
     client.say(LINE);
     let seen = crate::secure::handshake(client, &crate::secure::usual(), "gate.test").unwrap();
     seen.client.greeted();
+}
+
+/// A relay that expects a header, which it notes in hexadecimal if it is not a line.
+fn expecting() -> Relay {
+    Relay::playing(|talk| {
+        talk.note_header();
+        talk.politely(None);
+    })
+}
+
+/// A gate that sends headers.
+fn telling(relay: &Relay, identity: Identity, rules: &str) -> Running {
+    gate_with(&[relay.address], rules, |deployment: &mut Deployment| {
+        deployment.relays[0].identity = identity;
+    })
+}
+
+fn deliver(gate: &Running) -> SocketAddr {
+    let mut client = gate.client().greeted();
+    client.envelope();
+    client.say("Subject: x\r\n\r\nthe body\r\n.\r\n");
+    assert!(client.reply().starts_with("250"));
+    client.stream.local_addr().unwrap()
+}
+
+#[test]
+fn a_link_begins_with_a_line_that_says_who_the_client_is() {
+    let relay = expecting();
+    let gate = telling(&relay, Identity::ProxyV1, "");
+    let client = deliver(&gate);
+    let heard = relay.heard();
+    assert_eq!(heard[..3], ["connection", "PROXY UNKNOWN", "EHLO gate.test"]);
+    let line = format!("PROXY TCP4 127.0.0.1 127.0.0.1 {} {}", client.port(), gate.address().port());
+    assert!(heard.contains(&line), "{heard:?}");
+}
+
+#[test]
+fn a_link_begins_with_octets_that_say_who_the_client_is() {
+    let relay = expecting();
+    let gate = telling(&relay, Identity::ProxyV2, "");
+    let client = deliver(&gate);
+    let heard = relay.heard();
+    assert_eq!(heard[..3], ["connection", "2000:", "EHLO gate.test"]);
+    let (from, to) = (client.port(), gate.address().port());
+    let header = heard.iter().find(|line| line.starts_with("2111:")).unwrap();
+    assert!(header.starts_with(&format!("2111:7f0000017f000001{from:04x}{to:04x}050008")), "{header}");
+}
+
+#[test]
+fn what_came_in_one_header_goes_out_in_another() {
+    let relay = expecting();
+    let trusted: NetworkSet = ["127.0.0.0/8".parse().unwrap()].into_iter().collect();
+    let gate = gate_with(&[relay.address], "", |deployment: &mut Deployment| {
+        deployment.relays[0].identity = Identity::ProxyV1;
+        deployment.listeners[0].accept = Accept::ProxyProtocol(trusted);
+    });
+    let mut client = gate.client();
+    client.say(binary([192, 0, 2, 9], &[]));
+    client.greeted().envelope();
+    let line = "PROXY TCP4 192.0.2.9 198.51.100.1 50000 25".to_owned();
+    assert!(relay.heard().contains(&line), "{:?}", relay.heard());
+}
+
+#[test]
+fn a_relay_that_knows_no_headers_gets_no_mail() {
+    let relay = Relay::playing(|talk| {
+        talk.say("220 relay.test ESMTP");
+        while talk.hear().is_some() {
+            talk.say("500 5.5.2 what?");
+        }
+    });
+    let gate = gate_with(&[relay.address], "", |deployment: &mut Deployment| {
+        deployment.relays[0].identity = Identity::ProxyV1;
+        deployment.relays[0].when_down = WhenDown::Greet;
+    });
+    let mut client = gate.client().greeted();
+    client.expect("MAIL FROM:<a@client.test>", "250");
+    client.expect("RCPT TO:<b@example.com>", "451 4.3.5");
+    assert!(!relay.heard().iter().any(|line| line.starts_with("MAIL")));
+    assert!(gate.figure("gatepost_links_total{relay=\"relay\",result=\"identity_refused\"}") > 0);
+    assert!(gate.text().contains("gatepost_relay_up{relay=\"relay\"} 0"));
 }
