@@ -10,6 +10,9 @@
 //! | `u` | nothing was learned of the relay's offer |
 //! | `g` | a client is greeted although there is no relay |
 //! | `x` | the relay answers nothing by itself |
+//! | `c` `p` `q` `f` | the policy: STARTTLS, that passes through, with AUTH required of the relay, of a file |
+//! | `i` | the client came in TLS |
+//! | `O` `Q` `V` | the link is in TLS where it can be, in any case; the relay is not verified |
 //! | `P` `K` `B` | the relay offers no PIPELINING, no CHUNKING; it offers BINARYMIME |
 //! | `1` `2` | octets come one by one, in pieces |
 //!
@@ -23,14 +26,20 @@
 //! | `E` `e` | the client, the relay will say nothing more |
 //! | `t` `d` | seconds pass, the deadline comes |
 //! | `g` `D` `M` | time is forgiven, the process drains, memory is short |
+//! | `H` `N` | the handshake that is on holds, fails |
+//! | `Y` `y` `U` | the question is answered yes, no, unknown; with a digit, one so many before it |
 //! | `S` `s` `T` `L` | stress begins, is over; the tarpit is full; somebody else waits for a link |
 
-use crate::witness::{Client, Relay};
+use crate::witness::{Client, Demands, Relay};
 use crate::{alike, pieces, rules};
-use gatepost::event::{Event, LinkFailure, Outcome, Side};
+use gatepost::event::{Event, LinkFailure, Outcome, Secured, Side, TlsFailure};
 use gatepost::policy::Policy;
-use gatepost::replay::Scene;
-use gatepost::session::{Action, Connect, Happening, Moment, Output, Session, WhenDown};
+use gatepost::policy::auth::{AuthPolicy, Backend};
+use gatepost::policy::tls::{StartTls, TlsVersion};
+use gatepost::replay::{Certificate, Scene};
+use gatepost::session::{
+    Action, Answer, Answered, Connect, Happening, Moment, Output, RelayTls, Session, WhenDown,
+};
 use gatepost::smtp::mail_data::LineEnds;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +68,13 @@ impl Setup {
             Some(_) => Connect::Transaction,
             None => Connect::Recipient,
         };
-        let mut offer = vec!["SIZE 100000", "8BITMIME", "SMTPUTF8", "DSN", "ETRN"];
+        let mut offer =
+            vec!["SIZE 100000", "8BITMIME", "SMTPUTF8", "DSN", "ETRN", "STARTTLS", "AUTH PLAIN LOGIN"];
+        let relay_tls = match letters.iter().find(|letter| b"OQ".contains(letter)) {
+            Some(b'O') => RelayTls::Opportunistic,
+            Some(_) => RelayTls::Required,
+            None => RelayTls::None,
+        };
         offer.extend((!has(b'P')).then_some("PIPELINING"));
         offer.extend((!has(b'K')).then_some("CHUNKING"));
         offer.extend(has(b'B').then_some("BINARYMIME"));
@@ -67,6 +82,9 @@ impl Setup {
             connect,
             when_down: if has(b'g') { WhenDown::Greet } else { WhenDown::Refuse },
             learned: !has(b'u'),
+            tls: has(b'i'),
+            relay_tls,
+            relay_certificate: if has(b'V') { Certificate::Unverified } else { Certificate::Verified },
             offer: offer.iter().map(ToString::to_string).chain(["ENHANCEDSTATUSCODES".to_owned()]).collect(),
             ..Scene::default()
         };
@@ -76,12 +94,35 @@ impl Setup {
     }
 }
 
+impl Setup {
+    /// What it wants of a session.
+    fn demands(&self) -> Demands {
+        let auth = self.policy.auth();
+        Demands {
+            tls: self.scene.relay_tls == RelayTls::Required,
+            account: auth.policy == AuthPolicy::Required,
+            here: matches!(auth.backend, Backend::File(_)),
+        }
+    }
+}
+
 /// The driver's end of the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
     Closed,
     Asked,
     Open,
+}
+
+/// What octets are to the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// Its own.
+    Plain,
+    /// Of this side they are those of a handshake.
+    Handshake(Side),
+    /// Nobody's.
+    Passing,
 }
 
 /// What a side sent and the session has not taken.
@@ -98,6 +139,10 @@ struct World {
     out: Output,
     now: Moment,
     link: Link,
+    course: Course,
+    /// The last question that was asked, and whether it was answered.
+    question: (u32, bool),
+    verified: bool,
     polite: bool,
     cut: u8,
     client_line: Line,
@@ -121,13 +166,20 @@ pub fn conversation(data: &[u8]) {
     let setup = Setup::read(letters);
     let cut = if data.len() > SLOW_CAP { 0 } else { setup.cut };
     let (heard, arrived) = play(&setup, &records, cut);
-    let octets_only = setup.polite && records.iter().all(|record| !b"RPxaofEetdgDM".contains(&first(record)));
-    if octets_only && data.len() <= SLOW_CAP {
+    let octets_only =
+        setup.polite && records.iter().all(|record| !b"RPxaofEetdgDMHNYyU".contains(&first(record)));
+    if octets_only && data.len() <= SLOW_CAP && !begins_tls(&setup, &records) {
         let other = u8::from(cut == 0);
         let (again, arrived_again) = play(&setup, &records, other);
         alike(&heard, &again, "pieces make a difference");
         assert_eq!(arrived, arrived_again);
     }
+}
+
+/// Whether it matters what comes together with what.
+fn begins_tls(setup: &Setup, records: &[&[u8]]) -> bool {
+    let named = |record: &&[u8]| record.to_ascii_uppercase().windows(8).any(|word| word == b"STARTTLS");
+    setup.policy.tls().starttls != StartTls::Withhold && records.iter().any(named)
 }
 
 fn first(record: &[u8]) -> u8 {
@@ -152,17 +204,24 @@ impl World {
             out: Output::default(),
             now: Moment::after_start(Duration::from_secs(1)),
             link: Link::Closed,
+            course: Course::Plain,
+            question: (0, true),
+            verified: setup.scene.relay_certificate == Certificate::Verified,
             polite: setup.polite,
             cut,
             client_line: Line::default(),
             relay_line: Line::default(),
             client: Client::new(lenient),
-            relay: Relay::new(setup.offer.clone()),
+            relay: Relay::new(setup.offer.clone(), setup.demands()),
             closed: false,
             ended: 0,
             accepted: 0,
             heard: Vec::new(),
         };
+        if setup.scene.tls {
+            let secured = Happening::Secured(Side::Client, world.secured());
+            world.session.happened(world.now, secured, &mut world.out);
+        }
         world.session.begin(world.now, &mut world.out);
         world.carry_out(b"");
         world.turn();
@@ -190,6 +249,13 @@ impl World {
             b'g' => self.session.forgive(self.now),
             b'D' => self.tell(Happening::Draining),
             b'M' => self.tell(Happening::MemoryShort),
+            b'H' => self.handshake_ends(Ok(())),
+            b'N' => {
+                self.handshake_ends(Err(TlsFailure::ALL[usize::from(first(behind)) % TlsFailure::ALL.len()]))
+            }
+            b'Y' => self.answers(Answered::Yes, behind),
+            b'y' => self.answers(Answered::No, behind),
+            b'U' => self.answers(Answered::Unknown, behind),
             b'S' => self.tell(Happening::Stressed),
             b's' => self.tell(Happening::Relieved),
             b'T' => self.tell(Happening::TarpitFull),
@@ -210,12 +276,55 @@ impl World {
 
     fn says(&mut self, side: Side, octets: &[u8]) {
         for piece in pieces(self.cut, octets) {
+            if self.course == Course::Handshake(side) {
+                // It is no TLS.
+                return self.handshake_ends(Err(TlsFailure::Garbled));
+            }
+            if self.course == Course::Passing {
+                return;
+            }
             let line = self.line(side);
             if side == Side::Relay && line.kept.len() > 64 * 1024 || line.ended.is_some() {
                 return;
             }
             line.kept.extend_from_slice(piece);
             self.turn();
+        }
+    }
+
+    fn secured(&self) -> Box<Secured> {
+        let peer = self.verified.then(|| "relay.example".into());
+        let (version, cipher) = (TlsVersion::V1_3, "TLS_AES_128_GCM_SHA256");
+        Box::new(Secured { version, cipher, name: None, peer, resumed: false })
+    }
+
+    fn handshake_ends(&mut self, how: Result<(), TlsFailure>) {
+        let Course::Handshake(side) = self.course else { return };
+        self.course = Course::Plain;
+        match (side, how) {
+            (Side::Client, Ok(())) => self.client.secured(),
+            (Side::Relay, Ok(())) => self.relay.secured(),
+            (Side::Client, Err(_)) => {}
+            (Side::Relay, Err(_)) => {
+                self.link = Link::Closed;
+                self.relay_line = Line::default();
+                self.relay.hangs_up();
+            }
+        }
+        match how {
+            Ok(()) => self.tell(Happening::Secured(side, self.secured())),
+            Err(why) => self.tell(Happening::NotSecured(side, why)),
+        }
+    }
+
+    fn answers(&mut self, what: Answered, before: &[u8]) {
+        let (last, answered) = self.question;
+        let number = last.wrapping_sub(u32::from(first(before) & 3));
+        if number == last {
+            self.question.1 = true;
+        }
+        if !answered || number != last {
+            self.tell(Happening::Answered(Answer { number, what }));
         }
     }
 
@@ -288,6 +397,8 @@ impl World {
             }
             if self.polite {
                 self.answer();
+                self.handshake_ends(Ok(()));
+                self.answers(Answered::Yes, b"");
             }
             if !self.show(Side::Relay) && !self.show(Side::Client) && !self.tell_ends() {
                 break;
@@ -300,6 +411,19 @@ impl World {
 
     /// An end is told once everything before it was taken, or cannot be.
     fn tell_ends(&mut self) -> bool {
+        let ended = |line: &Line| line.ended == Some(false);
+        match self.course {
+            Course::Handshake(Side::Client) if ended(&self.client_line) => {
+                self.client_line.ended = Some(true);
+                self.handshake_ends(Err(TlsFailure::Closed));
+                return true;
+            }
+            Course::Handshake(Side::Relay) if ended(&self.relay_line) => {
+                self.handshake_ends(Err(TlsFailure::Closed));
+                return true;
+            }
+            _ => {}
+        }
         if self.relay_line.ended == Some(false) && self.link == Link::Open {
             self.relay_line = Line { kept: Vec::new(), ended: Some(true) };
             self.link = Link::Closed;
@@ -354,12 +478,23 @@ impl World {
         for action in actions {
             assert_eq!(self.ended, 0, "{action:?} after the end");
             match action {
+                Action::Send { to, .. } if self.course == Course::Handshake(to) => {
+                    panic!("words in plain text amid a handshake");
+                }
+                Action::Send { .. } if self.course == Course::Passing => {
+                    panic!("words of ours in TLS that is not ours");
+                }
                 Action::Send { to: Side::Client, what } => {
                     assert!(!self.closed, "to a client whose connection was closed");
                     heard.extend_from_slice(Output::octets(scratch, input, &what));
                 }
                 Action::Send { to: Side::Relay, what } => {
                     assert_eq!(self.link, Link::Open, "to a relay without a link");
+                    if !self.session.is_over() {
+                        // How the client goes on may depend on what it was told before.
+                        self.heard.extend_from_slice(&heard);
+                        self.client.hears(&std::mem::take(&mut heard), false);
+                    }
                     self.relay.hears(Output::octets(scratch, input, &what), &self.client);
                 }
                 Action::OpenLink => {
@@ -370,6 +505,21 @@ impl World {
                 Action::CloseClient(_) => {
                     assert!(!self.closed, "closed twice");
                     self.closed = true;
+                }
+                Action::StartTls(side) => {
+                    assert_eq!(self.course, Course::Plain, "two handshakes");
+                    assert!(self.line(side).kept.is_empty(), "octets in clear would be read in TLS");
+                    assert_eq!(self.session.room(side), 0, "a handshake is not the session's to read");
+                    self.course = Course::Handshake(side);
+                }
+                Action::PassThrough => {
+                    assert_eq!(self.link, Link::Open, "to nobody");
+                    assert!(self.client_line.kept.is_empty() && self.relay_line.kept.is_empty());
+                    self.course = Course::Passing;
+                }
+                Action::Ask(question) => {
+                    assert_ne!(question.number, self.question.0, "two questions with one number");
+                    self.question = (question.number, false);
                 }
                 Action::Learn(_) => {}
                 Action::Tell(event) => self.note(&event),
@@ -386,6 +536,9 @@ impl World {
     }
 
     fn close_link(&mut self) {
+        if self.course == Course::Handshake(Side::Relay) {
+            self.course = Course::Plain;
+        }
         if self.link == Link::Open {
             self.relay.hangs_up();
         }

@@ -9,10 +9,14 @@ use std::sync::{Arc, LazyLock};
 const CAP: usize = 16 * 1024;
 
 /// What else there is to be read.
-const SHELF: [(&str, &str); 4] = [
+const SHELF: [(&str, &str); 5] = [
     ("parent.toml", "profile = \"parent\"\nextends = \"inbound\"\n[verbs]\nETRN = {}\n"),
     ("part.toml", "[lists]\nfriends = [\"192.0.2.0/24\", \"2001:db8::/32\"]\n[limits]\nrecipients = 5\n"),
     ("domains.txt", "# ours\nexample.com\n.example.com\n\nexample.org\n"),
+    (
+        "users",
+        "anna@example.com:$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzYWx0$Wm9sZXJ0IGlzIG5vIHBhc3N3b3JkIGF0IGFsbCE\n",
+    ),
     ("broken.txt", "not a domain\n@\n\u{fffd}\n"),
 ];
 
@@ -65,11 +69,33 @@ fn place(found: &Diagnostic, own: &str) {
 }
 
 /// The policies of conversations, under letters.
-const POLICIES: [(u8, &str); 6] = [
+const POLICIES: [(u8, &str); 10] = [
     (b'd', ""),
     (b'r', "[line_ends]\ncontent = \"reject\"\n[replies]\nfooter = \"see https://example.com\"\n"),
     (b'l', "[line_ends]\nlenient = [\"203.0.113.0/24\"]\n"),
     (b'm', "mode = \"monitor\"\n"),
+    (
+        b'c',
+        "[verbs]\nSTARTTLS = {}\n[extensions]\noffer_add = [\"STARTTLS\"]\n[tls]\nrequire_for = [\"MAIL\"]\n",
+    ),
+    (
+        b'p',
+        "[verbs]\nSTARTTLS = {}\n[extensions]\noffer_add = [\"STARTTLS\"]\n[tls]\nstarttls = \"passthrough\"\n",
+    ),
+    (
+        b'q',
+        "[verbs]\nSTARTTLS = {}\nAUTH = {}\nMAIL = { parameters = [\"SIZE\", \"BODY\", \"AUTH\"] }\n\
+         RCPT = { parameters = [] }\n[extensions]\n\
+         offer = [\"PIPELINING\", \"SIZE\", \"8BITMIME\", \"CHUNKING\", \"STARTTLS\", \"AUTH\"]\n\
+         [auth]\npolicy = \"required\"\n",
+    ),
+    (
+        b'f',
+        "[verbs]\nAUTH = {}\nMAIL = { parameters = [\"SIZE\", \"BODY\", \"AUTH\"] }\n\
+         RCPT = { parameters = [] }\n[extensions]\n\
+         offer = [\"PIPELINING\", \"SIZE\", \"8BITMIME\", \"CHUNKING\", \"AUTH\"]\n\
+         [auth]\npolicy = \"required\"\nbackend = { file = \"users\" }\n",
+    ),
     (
         b's',
         "[limits]\nrecipients = 2\ntransactions = 3\nmessage_size = \"1KiB\"\ncommand_errors = 4\n\

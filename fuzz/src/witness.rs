@@ -26,6 +26,8 @@ pub(crate) enum Asked {
     Chunk { last: bool },
     /// The end of mail data.
     Data,
+    /// An answer in an exchange of AUTH.
+    Answer,
 }
 
 /// How the next octets are to be read.
@@ -33,7 +35,12 @@ pub(crate) enum Asked {
 enum Reading {
     Lines,
     Data,
-    Chunk { left: u64, last: bool },
+    Chunk {
+        left: u64,
+        last: bool,
+    },
+    /// The next line is an answer to a challenge.
+    Auth,
 }
 
 /// The canonical line without parameters, and with them.
@@ -55,6 +62,8 @@ struct Dialogue {
     content: Vec<u8>,
     /// Envelopes of the messages that were acknowledged.
     acknowledged: Vec<Envelope>,
+    /// Whether the client has authenticated, as far as is known here.
+    known: bool,
 }
 
 impl Dialogue {
@@ -66,7 +75,19 @@ impl Dialogue {
             open: Envelope::default(),
             content: Vec::new(),
             acknowledged: Vec::new(),
+            known: false,
         }
+    }
+
+    /// TLS holds: nothing is left but what has happened.
+    fn secured(&mut self) {
+        let acknowledged = std::mem::take(&mut self.acknowledged);
+        *self = Self { acknowledged, asked: VecDeque::new(), ..Self::new() };
+    }
+
+    /// Whether what comes next depends on an answer that is still to come.
+    fn waits(&self) -> bool {
+        self.asked.iter().any(|asked| matches!(asked, Asked::Line(Verb::Auth, _) | Asked::Answer))
     }
 
     /// Commands move to and fro by their replies alone.
@@ -76,6 +97,8 @@ impl Dialogue {
                 self.open = Envelope { mail: line.clone(), recipients: Vec::new() };
             }
             (Asked::Line(Verb::Rcpt, line), 2) => self.open.recipients.push(line.clone()),
+            (Asked::Line(Verb::Auth, _) | Asked::Answer, 3) => self.reading = Reading::Auth,
+            (Asked::Line(Verb::Auth, _) | Asked::Answer, 2) => self.known = true,
             (Asked::Line(Verb::Data, _), 3) if code == 354 => {
                 self.content.clear();
                 self.reading = Reading::Data;
@@ -119,6 +142,8 @@ pub(crate) struct Client {
     lenient: bool,
     /// Canonical lines of all that it said.
     spoken: Vec<Vec<u8>>,
+    /// And its answers in exchanges of AUTH.
+    answers: Vec<Vec<u8>>,
     /// The last message whose end it said, as it may arrive.
     sent: Option<Vec<u8>>,
     /// What was shown behind it and not taken: a hello is said to the relay before it is taken.
@@ -135,6 +160,7 @@ impl Client {
             seen: Dialogue::new(),
             lenient,
             spoken: Vec::new(),
+            answers: Vec::new(),
             sent: None,
             shown: Vec::new(),
             greeted: false,
@@ -154,6 +180,9 @@ impl Client {
     }
 
     fn step(&mut self) -> bool {
+        if self.seen.waits() {
+            return false;
+        }
         let waiting = &mut self.seen.waiting;
         match self.seen.reading {
             Reading::Lines => {
@@ -161,6 +190,13 @@ impl Client {
                 let line: Vec<u8> = waiting.drain(..=end).collect();
                 let body = line.strip_suffix(b"\r\n").unwrap_or(&line[..end]);
                 self.line(body);
+            }
+            Reading::Auth => {
+                let Some(end) = waiting.iter().position(|octet| *octet == b'\n') else { return false };
+                let line: Vec<u8> = waiting.drain(..=end).collect();
+                self.answers.push(line.strip_suffix(b"\r\n").unwrap_or(&line[..end]).to_vec());
+                self.seen.reading = Reading::Lines;
+                self.seen.asked.push_back(Asked::Answer);
             }
             Reading::Data => {
                 let Some(data) = content::definition(waiting, self.lenient) else { return false };
@@ -225,6 +261,7 @@ impl Client {
         }
         // A last word answers whatever is asked; it is good news only as what it is meant for.
         self.seen.answered(&asked, code);
+        while self.seen.reading != Reading::Data && self.step() {}
         if self.seen.reading == Reading::Data {
             assert!(self.seen.asked.is_empty() && self.seen.waiting.is_empty(), "354 came too late: {shown}");
         }
@@ -235,9 +272,34 @@ impl Client {
         self.seen.asked.len()
     }
 
+    /// TLS holds: what was said before was said by anybody.
+    pub(crate) fn secured(&mut self) {
+        assert!(self.seen.waiting.is_empty(), "octets in clear, taken in TLS: {:?}", self.seen.waiting);
+        self.seen.secured();
+        self.spoken.clear();
+        self.answers.clear();
+        self.shown.clear();
+    }
+
     /// Envelopes of the messages that it was told had arrived.
     pub(crate) fn acknowledged(&self) -> &[Envelope] {
         &self.seen.acknowledged
+    }
+
+    /// What was taken and not read yet, because a reply decides how: line by line.
+    fn unread(&self) -> impl Iterator<Item = &[u8]> {
+        let lines = self.seen.waiting.split(|octet| *octet == b'\n');
+        lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
+    /// Canonical lines of all that it said.
+    fn all_spoken(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.spoken.iter().cloned().chain(self.unread().map(|line| canonical(line).2))
+    }
+
+    /// Whether it gave this answer in an exchange of AUTH.
+    fn answered(&self, answer: &[u8]) -> bool {
+        self.answers.iter().map(Vec::as_slice).chain(self.unread()).any(|given| given == answer)
     }
 
     /// Whether it said hello with this name.
@@ -245,13 +307,13 @@ impl Client {
         let named = |line: &[u8]| line.get(4..).and_then(|said| said.strip_suffix(b"\r\n")) == Some(name);
         let line = self.shown.split(|octet| *octet == b'\n').next().unwrap_or_default();
         let (_, _, whole) = canonical(line.strip_suffix(b"\r").unwrap_or(line));
-        named(&whole) || self.spoken.iter().any(|line| named(line))
+        named(&whole) || self.all_spoken().any(|line| named(&line))
     }
 
     /// Whether each word of a line stood in one and the same line that it said.
     fn spoke(&self, line: &[u8]) -> bool {
-        self.spoken.iter().any(|spoken| {
-            let mut words = spoken.strip_suffix(b"\r\n").unwrap_or(spoken).split(|octet| *octet == b' ');
+        self.all_spoken().any(|spoken| {
+            let mut words = spoken.strip_suffix(b"\r\n").unwrap_or(&spoken).split(|octet| *octet == b' ');
             line.split(|octet| *octet == b' ').all(|word| words.any(|other| other == word))
         })
     }
@@ -271,12 +333,16 @@ fn printable(code: u16, said: &[u8]) {
     }
 }
 
-/// Replies come in the order of the commands: 354 answers DATA and nothing else.
+/// Replies come in the order of the commands: 354 answers DATA and nothing else, 334 AUTH and what follows it.
 fn fits(asked: &Asked, code: u16, shown: &str) {
     let verb = match asked {
         Asked::Line(verb, _) => Some(*verb),
         _ => None,
     };
+    let challenged = matches!(asked, Asked::Answer) || verb == Some(Verb::Auth);
+    if code / 100 == 3 && challenged {
+        return assert_eq!(code, 334, "{shown} answers {asked:?}");
+    }
     if code / 100 == 3 {
         assert_eq!((verb, code), (Some(Verb::Data), 354), "{shown} answers {asked:?}");
     }
@@ -297,11 +363,27 @@ fn names(asked: &Asked, shown: &str) {
     assert!(message || !shown.contains("message fine"), "{shown} answers {asked:?}");
 }
 
+/// What a relay, or the rules, want of a session.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Demands {
+    /// The link is in TLS, or there is none.
+    pub(crate) tls: bool,
+    /// Mail comes of who has authenticated.
+    pub(crate) account: bool,
+    /// The gate itself says who has.
+    pub(crate) here: bool,
+}
+
 /// The relay's side of one link after the other: what it heard, and what it said that the session took.
 #[derive(Debug)]
 pub(crate) struct Relay {
     seen: Dialogue,
     offer: Vec<&'static str>,
+    demands: Demands,
+    /// Whether the link is in TLS.
+    secured: bool,
+    /// By which the last answer in an exchange of AUTH is judged.
+    answered: usize,
     /// Replies that the session took before their question was asked.
     early: VecDeque<u16>,
     replies: Vec<u8>,
@@ -312,10 +394,13 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    pub(crate) fn new(offer: Vec<&'static str>) -> Self {
+    pub(crate) fn new(offer: Vec<&'static str>, demands: Demands) -> Self {
         Self {
             seen: Dialogue::new(),
             offer,
+            demands,
+            secured: false,
+            answered: 0,
             early: VecDeque::new(),
             replies: Vec::new(),
             promised: 0,
@@ -328,6 +413,15 @@ impl Relay {
         let acknowledged = std::mem::take(&mut self.seen.acknowledged);
         self.seen = Dialogue { acknowledged, ..Dialogue::new() };
         (self.early, self.replies, self.promised) = (VecDeque::new(), Vec::new(), 0);
+        self.secured = false;
+    }
+
+    /// TLS holds on the link.
+    pub(crate) fn secured(&mut self) {
+        assert!(self.seen.asked.is_empty() && self.seen.waiting.is_empty(), "a handshake amid commands");
+        self.seen.secured();
+        (self.early, self.replies, self.promised) = (VecDeque::new(), Vec::new(), 0);
+        self.secured = true;
     }
 
     /// The link is closed; what was not complete does not exist.
@@ -347,7 +441,7 @@ impl Relay {
     /// All that the session had to say was said: nothing may be in the middle but mail data.
     pub(crate) fn pauses(&self) {
         match self.seen.reading {
-            Reading::Lines => {
+            Reading::Lines | Reading::Auth => {
                 assert!(self.seen.waiting.is_empty(), "half a command: {:?}", self.seen.waiting);
             }
             Reading::Data => {}
@@ -362,6 +456,17 @@ impl Relay {
                 let Some(end) = waiting.iter().position(|octet| *octet == b'\n') else { return false };
                 let line: Vec<u8> = waiting.drain(..=end).collect();
                 self.line(&line, client);
+            }
+            Reading::Auth => {
+                let Some(end) = waiting.iter().position(|octet| *octet == b'\n') else { return false };
+                let line: Vec<u8> = waiting.drain(..=end).collect();
+                let body = line.strip_suffix(b"\r\n").expect("a line with CRLF");
+                let said = body == b"*" || client.answered(body);
+                assert!(said && (body == b"*" || command::is_base64(body)), "nobody answered {body:?}");
+                self.seen.reading = Reading::Lines;
+                // An asterisk is never good news.
+                self.answered = if body == b"*" { 0 } else { body.len() / 4 };
+                self.ask(Asked::Answer);
             }
             Reading::Data => {
                 let Some(data) = content::definition(waiting, false) else { return false };
@@ -411,6 +516,7 @@ impl Relay {
         alike(line, &whole, "not canonical");
         let own = match verb {
             Verb::Rset | Verb::Quit | Verb::Bdat => true,
+            Verb::StartTls => !self.secured,
             Verb::Ehlo | Verb::Helo => {
                 let name = body.get(4..).unwrap_or_default();
                 name == b" gate.example" || client.called_itself(name)
@@ -419,6 +525,7 @@ impl Relay {
         };
         assert!(own, "nobody said {shown}");
         self.sequence(verb, client);
+        self.trust(verb, client);
         if verb == Verb::Mail {
             self.binary = whole.windows(15).any(|word| word.eq_ignore_ascii_case(b"BODY=BINARYMIME"));
         }
@@ -427,6 +534,19 @@ impl Relay {
             return;
         }
         self.ask(Asked::Line(verb, bare));
+    }
+
+    /// What must be in TLS is, and mail of somebody who must be known is his, on the link on which he is.
+    fn trust(&self, verb: Verb, client: &Client) {
+        let first = matches!(verb, Verb::Ehlo | Verb::Helo | Verb::StartTls | Verb::Quit);
+        assert!(self.secured || first || !self.demands.tls, "{verb:?} in clear");
+        if verb == Verb::Mail {
+            assert!(client.seen.known || !self.demands.account, "mail of nobody");
+            assert!(
+                self.seen.known || !client.seen.known || self.demands.here,
+                "mail of nobody on this link"
+            );
+        }
     }
 
     /// What a strict relay would refuse is never said to it: commands out of their order, and together with others what
@@ -494,6 +614,7 @@ impl Relay {
             Asked::Greeting => b"220 relay.example ESMTP\r\n".to_vec(),
             Asked::Line(Verb::Ehlo, _) => {
                 let words = ["relay.example"].into_iter().chain(self.offer.iter().copied());
+                let words = words.filter(|word| !self.secured || *word != "STARTTLS");
                 let lines = words.fold(String::new(), |lines, word| lines + "250-" + word + "\r\n");
                 (lines + "250 ENHANCEDSTATUSCODES\r\n").into_bytes()
             }
@@ -501,6 +622,15 @@ impl Relay {
             Asked::Line(Verb::Rcpt, _) => b"250 2.1.5 recipient fine\r\n".to_vec(),
             Asked::Line(Verb::Data, _) => b"354 go ahead\r\n".to_vec(),
             Asked::Line(Verb::Rset, _) => b"250 2.0.0 nothing forgotten\r\n".to_vec(),
+            Asked::Line(Verb::StartTls, _) => b"220 2.0.0 go ahead\r\n".to_vec(),
+            Asked::Line(Verb::Auth, line) if line.iter().filter(|octet| **octet == b' ').count() < 2 => {
+                b"334 \r\n".to_vec()
+            }
+            // Whatever they are: half of all credentials are right.
+            Asked::Line(Verb::Auth, line) if line.len() % 8 < 4 => b"235 2.7.0 fine\r\n".to_vec(),
+            Asked::Answer if self.answered % 3 == 1 => b"235 2.7.0 fine\r\n".to_vec(),
+            Asked::Answer if self.answered % 3 == 2 => b"334 UGFzc3dvcmQ6\r\n".to_vec(),
+            Asked::Line(Verb::Auth, _) | Asked::Answer => b"535 5.7.8 wrong\r\n".to_vec(),
             Asked::Line(Verb::Quit, _) => b"221 2.0.0 bye\r\n".to_vec(),
             Asked::Data | Asked::Chunk { last: true } => b"250 2.0.0 message fine\r\n".to_vec(),
             Asked::Line(..) | Asked::Chunk { last: false } => b"250 2.0.0 fine\r\n".to_vec(),

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where the deployment file stands, unless a flag says otherwise.
 const CONFIG: &str = "/etc/gatepost/gatepost.toml";
-const DAY: u64 = 86_400;
+pub(super) const DAY: u64 = 86_400;
 
 /// Arguments of `gatepost cert`.
 #[derive(Args, Debug)]
@@ -56,7 +56,7 @@ fn describe(found: &Description, now: u64, out: &mut dyn Write) -> io::Result<Ex
     } else {
         (format!("{} left", count(usize::try_from(left).unwrap_or(usize::MAX), "day")), Exit::Fine)
     };
-    let hex: String = found.pin.iter().map(|octet| format!("{octet:02x}")).collect();
+    let hex = found.pin.map(|octet| format!("{octet:02x}")).concat();
     let names = found.names.iter().chain(&found.mailboxes).map(String::as_str).collect::<Vec<_>>();
     writeln!(out, "names    {}", names.join(" "))?;
     writeln!(out, "issuer   {}", found.issuer)?;
@@ -71,7 +71,7 @@ fn describe(found: &Description, now: u64, out: &mut dyn Write) -> io::Result<Ex
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long a certificate lasts depends on what time it is")]
-fn seconds() -> u64 {
+pub(super) fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 

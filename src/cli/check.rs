@@ -1,19 +1,17 @@
 //! `gatepost check`: files, their findings, their expectations.
 
+use super::cert::{DAY, seconds};
 use super::files::{self, Kind};
-use super::{Exit, count, deployment};
+use super::{Exit, count, deployment, probe};
 use clap::{Args, ValueEnum};
 use gatepost::policy::Policy;
 use gatepost::policy::compile::{self, Compiled};
 use gatepost::policy::source::{Diagnostic, Findings, Reader, Severity};
 use gatepost::policy::tree::Date;
+use gatepost::proxy::config::Deployment;
 use gatepost::replay;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// The profile that is part of the program and stands by itself.
-const BUILT_IN: &str = "inbound";
 
 /// What is put on top of a `base.toml` to look at it: it says nothing about whose mail it takes, so by itself it takes none.
 const ON_BASE: &str = "profile = \"on-base\"\nextends = \"base\"\n[relay]\nto = \"example.com\"\n";
@@ -26,6 +24,9 @@ pub(super) struct Flags {
     /// Print a profile as it is merged, each line with its origin.
     #[arg(long, value_name = "PROFILE")]
     effective: Option<String>,
+    /// Ask the relays of deployment files what they offer, and say what the profiles need and do not get.
+    #[arg(long, requires = "files")]
+    probe: bool,
     /// What is to be an error, too.
     #[arg(long, value_name = "WHAT")]
     deny: Option<Denied>,
@@ -40,7 +41,7 @@ enum Denied {
 
 /// Checks what the flags name.
 pub(super) fn check(flags: &Flags, out: &mut dyn Write) -> io::Result<Exit> {
-    let mut report = Report::new(out);
+    let mut report = Report::new(out, flags.probe);
     if flags.files.is_empty() {
         report.built_in()?;
     }
@@ -64,6 +65,8 @@ struct Profile {
 /// What was found so far, told as it is found.
 struct Report<'o> {
     out: &'o mut dyn Write,
+    /// Whether relays are asked, too.
+    probe: bool,
     profiles: Vec<Profile>,
     told: Vec<Diagnostic>,
     rules: usize,
@@ -74,14 +77,15 @@ struct Report<'o> {
 }
 
 impl<'o> Report<'o> {
-    fn new(out: &'o mut dyn Write) -> Self {
+    fn new(out: &'o mut dyn Write, probe: bool) -> Self {
         let (profiles, told) = (Vec::new(), Vec::new());
-        Self { out, profiles, told, rules: 0, expectations: 0, errors: 0, warnings: 0, failed: 0 }
+        Self { out, probe, profiles, told, rules: 0, expectations: 0, errors: 0, warnings: 0, failed: 0 }
     }
 
     /// What is part of the program is checked without a look at the disk.
     fn built_in(&mut self) -> io::Result<()> {
-        self.profile(BUILT_IN, &mut |_| Err("it is not built in".to_owned()))
+        let mut none = |_: &str| Err("it is not built in".to_owned());
+        compile::built_in().try_for_each(|name| self.profile(name, &mut none))
     }
 
     fn file(&mut self, path: &str) -> io::Result<()> {
@@ -110,9 +114,23 @@ impl<'o> Report<'o> {
             // What is found in it is told below.
             compile::compile(path, &mut files::read).policy.map(Arc::new)
         };
-        deployment::read(path, &mut note, &findings);
+        let read = deployment::read(path, &mut note, &findings);
+        if let Some(deployment) = &read {
+            deployment::outlook(path, deployment, seconds(), &findings);
+        }
         self.tell(findings.into_sorted())?;
-        rules.iter().try_for_each(|path| self.profile(path, &mut files::read))
+        rules.iter().try_for_each(|path| self.profile(path, &mut files::read))?;
+        match read.filter(|_| self.probe) {
+            Some(deployment) => self.ask(path, &deployment),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the relays what they offer.
+    fn ask(&mut self, path: &str, deployment: &Deployment) -> io::Result<()> {
+        let (text, found) = probe::probe(path, deployment)?;
+        writeln!(self.out, "{text}")?;
+        self.tell(found)
     }
 
     fn profile(&mut self, path: &str, read: &mut Reader<'_>) -> io::Result<()> {
@@ -200,10 +218,8 @@ fn is_base(path: &str) -> bool {
 }
 
 /// For rules that were to be watched until some day.
-#[expect(clippy::disallowed_methods, reason = "what day it is is known here, not in the policy")]
 fn today() -> Date {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    date(since.as_secs() / 86_400)
+    date(seconds() / DAY)
 }
 
 /// The day that is so many days after 1970-01-01, by the Gregorian calendar.
@@ -260,6 +276,16 @@ mod tests {
     }
 
     #[test]
+    fn all_that_is_built_in_is_looked_at() {
+        let mut out = Vec::new();
+        let mut report = Report::new(&mut out, false);
+        report.built_in().unwrap();
+        let names: Vec<_> = report.profiles.iter().map(|profile| profile.names[0].clone()).collect();
+        assert_eq!(names, compile::built_in().collect::<Vec<_>>());
+        assert_eq!((report.errors, report.failed), (0, 0));
+    }
+
+    #[test]
     fn a_base_is_looked_at_although_it_takes_no_mail_by_itself() {
         let (exit, text) = run(&Flags { files: vec!["rules/base.toml".to_owned()], ..Flags::default() });
         assert_eq!(exit, Exit::Fine, "{text}");
@@ -275,7 +301,7 @@ mod tests {
     #[test]
     fn the_effective_profile_names_the_origin_of_its_values() {
         let files = vec!["rules/inbound.toml".to_owned()];
-        let (exit, text) = run(&Flags { files, effective: Some("inbound".to_owned()), deny: None });
+        let (exit, text) = run(&Flags { files, effective: Some("inbound".to_owned()), ..Flags::default() });
         assert_eq!(exit, Exit::Fine);
         assert!(text.contains("rules/inbound.toml:"), "{text}");
     }

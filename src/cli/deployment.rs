@@ -2,8 +2,11 @@
 
 mod accept;
 mod from;
+mod outlook;
 mod relay;
 mod security;
+#[cfg(test)]
+mod tests;
 
 use super::files;
 use gatepost::policy::Policy;
@@ -12,6 +15,7 @@ use gatepost::policy::network::NetworkSet;
 use gatepost::policy::quantity::Octets;
 use gatepost::policy::source::{Diagnostic, Findings, Located, Source};
 use gatepost::proxy::config::{Address, Admin, Deployment, Listener, Relay, Reserve};
+pub(super) use outlook::outlook;
 use security::Named;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -194,7 +198,6 @@ impl House<'_> {
             findings.add(unknown_word(&name.place, "relay", &name.value, known));
             return None;
         };
-        findings.add(relay::nobody(&name.place, &name.value));
         self.relays.push(Relay::new(&name.value, vec![address]));
         Some(name.value)
     }
@@ -227,6 +230,3 @@ fn reserve(section: &Section<'_>, policy: &Policy, of: usize) -> Option<Reserve>
     }
     Some(Reserve { partners: partners?.clone(), sessions: sessions?.value })
 }
-
-#[cfg(test)]
-mod tests;

@@ -11,7 +11,8 @@
 //! | `reasons` | `gatepost reasons`: every check that is built in |
 //! | `cert` | `gatepost cert`: what stands in a certificate |
 //! | `passwd` | `gatepost passwd`: accounts with their passwords |
-//! | `deployment` | what a deployment file says; in its folder `relay`, `from`, `security` |
+//! | `probe` | `gatepost check --probe`: what relays offer, and what becomes of that |
+//! | `deployment` | what a deployment file says; in its folder `relay`, `from`, `security`, and `outlook` on what will be |
 //! | `files` | what is read from disk, and what kind of file it is |
 
 mod cert;
@@ -23,6 +24,7 @@ mod kept_mail;
 mod maildir;
 mod maildir_relay;
 mod passwd;
+mod probe;
 mod reasons;
 mod run;
 mod tryout;

@@ -10,9 +10,9 @@ use clap::Args;
 use gatepost::smtp::mechanism::LONGEST_ACCOUNT;
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::termios::{LocalModes, OptionalActions, isatty, tcgetattr, tcsetattr};
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, BufRead, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// What a password may have.
@@ -22,6 +22,9 @@ const LONGEST: usize = 1024;
 const MEMORY: u32 = 19 * 1024;
 const TIMES: u32 = 2;
 const LANES: u32 = 1;
+
+/// Nobody else is to read hashes, whatever the file was open to before.
+const OWNER_AND_GROUP: u32 = 0o660;
 
 /// Arguments of `gatepost passwd`.
 #[derive(Args, Debug)]
@@ -176,7 +179,8 @@ fn hash(password: &Secret) -> Result<String, String> {
     Ok(hash.to_string())
 }
 
-/// Puts a file in the place of another at one stroke. Nobody but its owner may read it.
+/// Puts a file in the place of another at one stroke. It belongs to whom the other belonged to, or the gate, which is
+/// not root, could not read it any more; a new one may be read by nobody but its owner.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     // Over a link to what it leads to: the link stays.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -185,6 +189,10 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     let beside = PathBuf::from(beside);
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        if let Ok(old) = fs::metadata(&target) {
+            fchown(&file, Some(old.uid()), Some(old.gid()))?;
+            file.set_permissions(Permissions::from_mode(old.mode() & OWNER_AND_GROUP))?;
+        }
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&beside, &target)
@@ -201,7 +209,6 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 mod tests {
     use super::*;
     use argon2::PasswordVerifier;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn other_lines_stay_as_they_are() {
@@ -223,13 +230,16 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_its_owners_alone() {
+    fn the_file_stays_its_owners_and_is_nobody_elses_to_read() {
         let path = std::env::temp_dir().join(format!("gatepost-passwd-{}", std::process::id()));
-        for text in ["a:1\n", "a:2\n"] {
-            replace(&path, text).unwrap();
-            assert_eq!(fs::read(&path).unwrap(), text.as_bytes());
-            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        }
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        replace(&path, "a:1\n").unwrap();
+        assert_eq!(mode(&path), 0o600);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let group = fs::metadata(&path).unwrap().gid();
+        replace(&path, "a:2\n").unwrap();
+        assert_eq!((mode(&path), fs::metadata(&path).unwrap().gid()), (0o640, group));
+        assert_eq!(files::read(path.to_str().unwrap()).unwrap(), "a:2\n");
         fs::remove_file(&path).unwrap();
     }
 }

@@ -157,14 +157,13 @@ fn tried_out(flags: &Flags) -> Result<Address, Fault> {
 /// What the files say now; none, if any of them is wrong, and that was told. Without a file of its own a deployment stays
 /// what it is, but for its rules.
 fn again(flags: &Flags, before: &Deployment) -> Option<Deployment> {
-    let fresh = match &flags.config {
-        Some(path) => from_file(path).ok()?,
-        None => {
-            let policy = compiled(flags.rules.as_deref().unwrap_or(RULES))?;
-            let mut fresh = before.clone();
-            fresh.listeners.iter_mut().for_each(|listener| listener.policy = Arc::clone(&policy));
-            fresh
-        }
+    let fresh = if let Some(path) = &flags.config {
+        from_file(path).ok()?
+    } else {
+        let policy = compiled(flags.rules.as_deref().unwrap_or(RULES))?;
+        let mut fresh = before.clone();
+        fresh.listeners.iter_mut().for_each(|listener| listener.policy = Arc::clone(&policy));
+        fresh
     };
     let mut fine = true;
     for failed in fresh.listeners.iter().flat_map(|listener| replay::expectations(&listener.policy)) {

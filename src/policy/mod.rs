@@ -34,7 +34,7 @@ pub mod tree;
 pub mod verdict;
 mod wildcard;
 
-use crate::smtp::extension::Extensions;
+use crate::smtp::extension::{Extension, Extensions};
 use crate::smtp::parameter::Keyword;
 use crate::smtp::path::ForwardPath;
 use crate::smtp::reply::Reply;
@@ -167,6 +167,13 @@ impl Policy {
     /// `[tls]`
     pub fn tls(&self) -> &tls::TlsRules {
         &self.tls
+    }
+
+    /// Whether clients are offered STARTTLS, and the gate ends TLS.
+    pub fn ends_tls(&self) -> bool {
+        self.tls.starttls == tls::StartTls::Inspect
+            && self.offer().contains(Extension::StartTls)
+            && self.verb(Verb::StartTls).is_some()
     }
 
     /// `[auth]`

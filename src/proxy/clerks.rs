@@ -101,6 +101,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn where_too_many_wait_nobody_can_say_and_the_answer_is_at_once() {
+        let (queue, _cases) = sync_channel(1);
+        let clerks = Clerks { queue: OnceLock::from(queue) };
+        let ask = || clerks.verify(&Arc::default(), "anna".into(), Secret::new(b"secret"));
+        let (mut first, mut second) = (ask(), ask());
+        assert_eq!(first.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        assert_eq!(second.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+    }
+
+    #[test]
     fn a_password_fits_its_hash_and_no_other() {
         // Of `secret`, with little memory: this is not about time.
         let hash = "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$";

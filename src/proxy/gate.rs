@@ -35,6 +35,8 @@ pub struct Gate {
     doors: Arc<[Arc<Door>]>,
     relays: Vec<Arc<Relay>>,
     expiries: Arc<Mutex<Expiries>>,
+    /// As it was at the start.
+    deployment: Deployment,
     drain: Arc<Drain>,
     telemetry: Arc<Telemetry>,
     threads: Vec<JoinHandle<()>>,
@@ -63,7 +65,7 @@ impl Gate {
     pub fn reload(&self, deployment: &Deployment) -> Result<(), String> {
         let metrics = self.telemetry.metrics();
         let papers = Papers::read(deployment).and_then(|papers| {
-            papers.fit(&self.doors, &self.relays)?;
+            papers.fit((&self.deployment, deployment), &self.doors)?;
             Ok(papers)
         });
         metrics.reloaded(papers.is_ok());
@@ -182,7 +184,8 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     let expiries = papers.post(&doors, &relays);
     expiries.show(telemetry.metrics());
     let expiries = Arc::new(Mutex::new(expiries));
-    let admin = deployment.admin.map(|admin| bind(admin.listen).map(|socket| (admin, socket))).transpose()?;
+    let admin =
+        deployment.admin.clone().map(|admin| bind(admin.listen).map(|socket| (admin, socket))).transpose()?;
     let admin_address = admin.as_ref().map(|(_, socket)| socket.local_addr()).transpose()?;
     let mut started = Vec::new();
     for number in 0..threads.max(1) {
@@ -205,7 +208,17 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     for (listener, address) in &addresses {
         tracing::info!(listener, %address, "listening");
     }
-    Ok(Gate { doors, relays, expiries, drain, telemetry, threads: started, addresses, admin: admin_address })
+    Ok(Gate {
+        doors,
+        relays,
+        deployment,
+        expiries,
+        drain,
+        telemetry,
+        threads: started,
+        addresses,
+        admin: admin_address,
+    })
 }
 
 fn relays(deployment: &Deployment, means: &Arc<Means>, telemetry: &Telemetry) -> HashMap<String, Arc<Relay>> {

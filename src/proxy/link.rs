@@ -1,9 +1,9 @@
 //! A link to a relay: the socket, and the turn that goes with it.
 
 use super::config::Host;
-use super::handshake::{Failed, Part};
 use super::links::Turn;
 use super::relay::Relay;
+use super::tls::{Failed, Part};
 use super::wire::Wire;
 use crate::event::{LinkFailure, Secured, Side, TlsFailure};
 use crate::session::Happening;

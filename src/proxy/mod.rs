@@ -13,9 +13,7 @@
 //! | `turn` | what a connection works with when it is its turn |
 //! | `alarm`, `farewell` | when it is due for a turn, and how it ends |
 //! | `wire` | one socket and what waits for it |
-//! | `stream`, `handshake`, `client_hello` | a socket with or without TLS; how it comes to it; what a client offers |
-//! | `tls`, `trust` | on which terms TLS is spoken, and who is believed |
-//! | `certificate`, `certificates` | one of them, with what stands in it; which of a listener's a client gets |
+//! | `tls` | on which terms TLS is spoken; in its folder certificates, who is believed, handshakes, a socket with or without |
 //! | `papers` | what a reload changes, read as a whole |
 //! | `clerks` | who compares passwords, off the threads that serve |
 //! | `relay`, `link`, `links` | addresses, what is offered; a link; who may have one now |
@@ -30,16 +28,12 @@
 
 mod alarm;
 mod caller;
-mod certificate;
-mod certificates;
 mod clerks;
-mod client_hello;
 pub mod config;
 mod connection;
 mod farewell;
 mod gate;
 mod guise;
-mod handshake;
 mod header;
 mod link;
 mod links;
@@ -53,17 +47,16 @@ mod relay;
 mod reserve;
 mod roll;
 mod seldom;
-mod stream;
 mod stress;
 mod tarpit;
 mod tls;
-mod trust;
 mod turn;
 mod wire;
 
-pub use certificate::{Certificate, Description};
 pub use config::Deployment;
 pub use gate::{Gate, serve, start};
+pub use probe::{Interview, interview};
+pub use tls::{Certificate, Description};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,11 +1,10 @@
 //! What a reload changes: rules, certificates, terms. It is read as a whole before any of it counts; and whoever is in
 //! keeps what he came in with.
 
-use super::certificate::Certificate;
-use super::config::Deployment;
+use super::config::{self, Deployment, Listener};
 use super::listener::{Door, Standing};
 use super::relay::Relay;
-use super::tls::{Calling, Keys, Terms};
+use super::tls::{Calling, Certificate, Keys, Terms};
 use crate::policy::Policy;
 use crate::telemetry::Metrics;
 use std::collections::HashMap;
@@ -41,22 +40,34 @@ impl Papers {
         Ok(papers)
     }
 
-    /// Whether they are for this house: a listener or a relay that comes or goes needs another start.
-    pub(super) fn fit(&self, doors: &[Arc<Door>], relays: &[Arc<Relay>]) -> Result<(), String> {
-        let (known, told) = (self.listeners.len(), self.relays.len());
-        if known != doors.len() || told != relays.len() {
-            return Err("listeners and relays are those of the start; restart to change them".to_owned());
+    /// Whether they are for this house: what listeners and relays are is settled when it starts.
+    pub(super) fn fit(
+        &self,
+        (before, now): (&Deployment, &Deployment),
+        doors: &[Arc<Door>],
+    ) -> Result<(), String> {
+        let listeners = |of: &Deployment| -> Vec<_> {
+            let settled = |one: &Listener| {
+                (one.name.clone(), one.listen.clone(), one.from.clone(), one.relay.clone(), one.arrival)
+            };
+            of.listeners.iter().map(settled).collect()
+        };
+        let relays = |of: &Deployment| -> Vec<_> {
+            let settled =
+                |one: &config::Relay| (one.name.clone(), one.addresses.clone(), one.tls, one.terms.implicit);
+            of.relays.iter().map(settled).collect()
+        };
+        if listeners(before) != listeners(now) || relays(before) != relays(now) {
+            return Err(
+                "listeners or relays have other names, addresses or kinds of TLS: that needs a restart"
+                    .into(),
+            );
         }
         for door in doors {
-            let Some(standing) = self.listeners.get(door.listener()) else {
-                return Err(format!(
-                    "there is no listener `{}` any more; restart to change them",
-                    door.listener()
-                ));
-            };
+            let Some(standing) = self.listeners.get(door.listener()) else { continue };
             let (name, new, old) = (door.listener(), standing.policy.profile(), door.policy());
             if new != old.profile() {
-                return Err(format!("listener `{name}` has another profile, `{new}`; restart to change it"));
+                return Err(format!("listener `{name}` has another profile, `{new}`: that needs a restart"));
             }
             if let Some(list) = shrunk(&old, &standing.policy) {
                 return Err(format!(
@@ -64,10 +75,7 @@ impl Papers {
                 ));
             }
         }
-        match relays.iter().find(|relay| !self.relays.contains_key(&relay.config().name)) {
-            Some(gone) => Err(format!("there is no relay `{}` any more; restart", gone.config().name)),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// From now on they count.

@@ -1,14 +1,18 @@
 //! Asking a relay what it offers, by a session whose client says EHLO and QUIT: there is one machine that speaks SMTP.
+//! A gate asks to know; operators ask to see, and are told all of it.
 
+use super::config::Deployment;
 use super::guise::Guise;
 use super::link::{Link, NotOpened};
 use super::means::Means;
+use super::papers::Papers;
 use super::relay::{Answer, Relay};
 use super::reserve::Rank;
-use crate::event::{Event, LinkChange, LinkFailure, Side};
+use crate::event::{Event, LinkChange, LinkFailure, Side, TlsChange};
 use crate::policy::Policy;
 use crate::policy::compile::compile;
-use crate::session::{Action, Connect, Happening, Output, Session, Setting, Station};
+use crate::session::{Action, Connect, Happening, Offer, Output, Session, Setting, Station};
+use crate::telemetry::Metrics;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,9 +29,56 @@ static POLICY: LazyLock<Option<Arc<Policy>>> = LazyLock::new(|| {
     compile("probe.toml", &mut read).policy.map(Arc::new)
 });
 
+/// What a relay said when an operator had it asked.
+#[derive(Clone, Debug, Default)]
+pub struct Interview {
+    /// What it offers; none: it did not say so.
+    pub offer: Option<Arc<Offer>>,
+    /// The lines in which it said so, the first one its name, without their codes.
+    pub lines: Vec<String>,
+    /// Whether it said so in TLS.
+    pub secured: bool,
+    /// Why it did not, by the word of `gatepost_links_total`.
+    pub failure: Option<&'static str>,
+}
+
+/// Asks each relay of a deployment what it offers, on the terms of the deployment, one after another.
+pub fn interview(deployment: &Deployment) -> std::io::Result<Vec<(String, Interview)>> {
+    let papers = Papers::read(deployment).map_err(std::io::Error::other)?;
+    let metrics = Metrics::new();
+    let means = Means::new(&metrics, deployment.buffer_memory, 0);
+    let relays = deployment
+        .relays
+        .iter()
+        .map(|config| Relay::new(config.clone(), false, Arc::clone(&means), metrics.relay(&config.name)));
+    let relays: Vec<_> = relays.collect();
+    papers.post(&[], &relays);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let asked = relays.into_iter().map(|relay| {
+        let station = Station {
+            name: deployment.name.clone(),
+            listener: String::new(),
+            connect: Connect::Hello,
+            when_down: relay.config().when_down,
+            waits: relay.config().waits,
+            relay_tls: relay.config().tls,
+            identity: relay.config().identity,
+        };
+        let name = relay.config().name.clone();
+        let probe = runtime.block_on(converse(relay, Arc::new(station), Arc::clone(&means)));
+        (name, probe.map(|probe| probe.interview).unwrap_or_default())
+    });
+    Ok(asked.collect())
+}
+
 /// Asks, and lets the relay be known by its answer.
 pub(super) async fn ask(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Means>) {
-    let Some(policy) = POLICY.clone() else { return relay.asked(Answer::NotAsked) };
+    let answer = converse(Arc::clone(&relay), station, means).await.map(|probe| probe.answer);
+    relay.asked(answer.unwrap_or(Answer::NotAsked));
+}
+
+async fn converse(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Means>) -> Option<Probe> {
+    let policy = POLICY.clone()?;
     let wait = station.waits.open;
     let station = Station {
         name: station.name.clone(),
@@ -50,11 +101,20 @@ pub(super) async fn ask(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Mea
         admission: Ok(()),
     };
     let (session, output) = (Session::new(setting), Output::default());
-    let mut probe =
-        Probe { session, output, link: None, heard: Vec::new(), answer: Answer::Nothing, relay, means };
+    let (heard, said, answer, interview) = (Vec::new(), Vec::new(), Answer::Nothing, Interview::default());
+    let mut probe = Probe { session, output, link: None, heard, said, answer, interview, relay, means };
     // What did not come in time is as good as nothing: one that takes connections and is silent is no relay.
     let _ = timeout(wait, probe.run(hello)).await;
-    probe.relay.asked(probe.answer);
+    Some(probe)
+}
+
+impl Interview {
+    fn learn(&mut self, offer: &Arc<Offer>, said: &[u8]) {
+        self.offer = Some(Arc::clone(offer));
+        let said = String::from_utf8_lossy(said);
+        // In front of each line stand its code and a sign.
+        self.lines = said.lines().filter_map(|line| line.get(4..)).map(str::to_owned).collect();
+    }
 }
 
 struct Probe {
@@ -63,7 +123,10 @@ struct Probe {
     link: Option<Link>,
     /// What the relay said and the session has not taken.
     heard: Vec<u8>,
+    /// What of it the session has just taken.
+    said: Vec<u8>,
     answer: Answer,
+    interview: Interview,
     relay: Arc<Relay>,
     means: Arc<Means>,
 }
@@ -86,7 +149,8 @@ impl Probe {
                 Ok(_) | Err(_) => return,
             }
             let taken = self.session.receive(self.means.now(), Side::Relay, &self.heard, &mut self.output);
-            self.heard.drain(..taken);
+            // It is what the relay offers, if the session learns that from it.
+            self.said = self.heard.drain(..taken).collect();
             self.carry_out().await;
         }
     }
@@ -101,15 +165,23 @@ impl Probe {
                 Action::Send { to: Side::Relay, what } => {
                     to_relay.extend_from_slice(Output::octets(scratch, &[], &what));
                 }
-                Action::OpenLink => opens = true,
+                Action::OpenLink => {
+                    self.interview.secured = false;
+                    opens = true;
+                }
                 Action::StartTls(Side::Relay) => secures = true,
                 Action::Learn(offer) => {
+                    self.interview.learn(&offer, &self.said);
                     self.relay.learn(offer);
                     self.answer = Answer::Offer;
                 }
-                Action::Tell(Event::Link(LinkChange::Failed(
-                    LinkFailure::IdentityAbsent | LinkFailure::IdentityRefused,
-                ))) => self.answer = Answer::NotTold,
+                Action::Tell(Event::Link(LinkChange::Failed(why))) => {
+                    self.interview.failure = Some(why.name());
+                    if matches!(why, LinkFailure::IdentityAbsent | LinkFailure::IdentityRefused) {
+                        self.answer = Answer::NotTold;
+                    }
+                }
+                Action::Tell(Event::Tls(Side::Relay, TlsChange::Started(_))) => self.interview.secured = true,
                 Action::Send { to: Side::Client, .. }
                 | Action::CloseLink
                 | Action::CloseClient(_)

@@ -2,14 +2,13 @@
 
 use super::config::{self, Address, Balance, Host};
 use super::guise::Guise;
-use super::handshake::Failed;
 use super::link::{Link, NotOpened, Opened};
 use super::links::Links;
 use super::lock;
 use super::means::{Descriptor, Means};
 use super::reserve::Rank;
 use super::stress::Load;
-use super::tls::Calling;
+use super::tls::{Calling, Failed};
 use super::wire::Wire;
 use crate::event::{LinkFailure, NoService};
 use crate::session::{Moment, Offer, WhenDown};

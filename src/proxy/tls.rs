@@ -1,12 +1,28 @@
 //! On which terms TLS is spoken: with the clients of a listener, and with a relay.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `certificate`, `certificates` | one of them, with what stands in it; which of a listener's a client gets |
+//! | `trust` | who is believed |
+//! | `client_hello`, `handshake` | what a client offers; how a socket comes to TLS |
+//! | `stream` | a socket with TLS or without |
 
-use super::certificate::{self, Certificate};
-use super::certificates::Certificates;
+mod certificate;
+mod certificates;
+mod client_hello;
+mod handshake;
+mod stream;
+mod trust;
+
+pub use certificate::{Certificate, Description};
+pub(super) use handshake::{Failed, Part};
+pub(super) use stream::Stream;
+
 use super::config::{self, Arrival};
-use super::handshake::Dialling;
-use super::trust::{Anyone, Pinned, Tolerant};
-use crate::policy::tls::{ClientCertificate, StartTls, TlsRules, TlsVersion};
+use crate::policy::tls::{ClientCertificate, TlsRules, TlsVersion};
 use crate::session::RelayTls;
+use certificates::Certificates;
+use handshake::Dialling;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
@@ -19,6 +35,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
+use trust::{Anyone, Pinned, Tolerant};
 
 /// TLS sessions with a relay that may be resumed.
 const RESUMABLE: usize = 32;
@@ -87,7 +104,7 @@ impl Keys {
 
 /// Whether a listener ends TLS at all.
 pub(super) fn ends_tls(listener: &config::Listener) -> bool {
-    listener.arrival == Arrival::Implicit || listener.policy.tls().starttls == StartTls::Inspect
+    listener.arrival == Arrival::Implicit || listener.policy.ends_tls()
 }
 
 impl Terms {

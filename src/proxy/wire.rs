@@ -1,8 +1,7 @@
 //! One of a connection's two sockets, and what waits for it.
 
-use super::handshake::{Failed, Part};
 use super::means::Descriptor;
-use super::stream::Stream;
+use super::tls::{Failed, Part, Stream};
 use crate::event::Secured;
 use crate::session::Moment;
 use arrayvec::ArrayVec;

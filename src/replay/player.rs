@@ -1,11 +1,13 @@
 //! One session, played.
 
+mod course;
+
 use super::polite::Polite;
-use super::scene::{Backend, Handshakes, RelayScene, Scene};
-use crate::event::{Event, LinkFailure, Secured, Side, TlsFailure};
+use super::scene::{Backend, Certificate, Handshakes, RelayScene, Scene};
+use crate::event::{Event, LinkFailure, Side, TlsFailure};
 use crate::policy::Policy;
-use crate::policy::tls::TlsVersion;
-use crate::session::{Action, Answer, Answered, Happening, Moment, Offer, Output, Question, Session};
+use crate::session::{Action, Happening, Moment, Offer, Output, Question, Session};
+use course::Course;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,8 +36,7 @@ pub struct Player {
     backend: Backend,
     /// The last question that was asked.
     pub question: Option<Question>,
-    /// Whether the relay's certificate is verified.
-    verified: bool,
+    certificate: Certificate,
     course: Course,
     /// The relay behind.
     pub relay: Polite,
@@ -51,17 +52,6 @@ pub struct Player {
     pub client_closed: bool,
     /// What sessions to come would be told of the relay.
     pub learned: Option<Arc<Offer>>,
-}
-
-/// What octets are to the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Course {
-    /// Its own to read.
-    Plain,
-    /// Of this side they are those of a handshake.
-    Handshake(Side),
-    /// Nobody's.
-    Passing,
 }
 
 /// The relay's end of the link.
@@ -93,7 +83,7 @@ impl Player {
             handshakes: scene.handshakes,
             backend: scene.backend,
             question: None,
-            verified: scene.verified,
+            certificate: scene.relay_certificate,
             course: Course::Plain,
             relay: Polite::new(&scene.offer),
             link: LinkEnd::None,
@@ -185,82 +175,6 @@ impl Player {
     pub fn link_opens(&mut self) {
         self.link = LinkEnd::Open;
         self.happens(Happening::LinkOpened);
-    }
-
-    /// Whether octets pass uninspected.
-    pub fn is_passing(&self) -> bool {
-        self.course == Course::Passing
-    }
-
-    /// The handshake on this side ends well.
-    pub fn handshake_holds(&mut self, side: Side) -> Result<(), String> {
-        self.ends_handshake(side, Ok(()))
-    }
-
-    /// It does not.
-    pub fn handshake_fails(&mut self, side: Side) -> Result<(), String> {
-        self.ends_handshake(side, Err(TlsFailure::Alert))
-    }
-
-    fn ends_handshake(&mut self, side: Side, how: Result<(), TlsFailure>) -> Result<(), String> {
-        if self.course != Course::Handshake(side) {
-            return Err(format!("there is no handshake on the side of the {side:?}"));
-        }
-        self.handshake_ends(side, how);
-        self.turn();
-        Ok(())
-    }
-
-    fn handshake_ends(&mut self, side: Side, how: Result<(), TlsFailure>) {
-        self.course = Course::Plain;
-        if how.is_err() && side == Side::Relay {
-            self.link = LinkEnd::None;
-            self.relay.hang_up();
-        }
-        let what = match how {
-            Ok(()) => Happening::Secured(side, Box::new(self.secured(side))),
-            Err(why) => Happening::NotSecured(side, why),
-        };
-        self.session.happened(self.now, what, &mut self.out);
-        self.carry_out(&[]);
-    }
-
-    /// The last question is answered. False: there is none.
-    pub fn answers(&mut self, what: Answered) -> bool {
-        let asked = self.answer_question(what);
-        self.turn();
-        asked
-    }
-
-    fn answer_question(&mut self, what: Answered) -> bool {
-        let Some(Question { number, .. }) = self.question.take() else { return false };
-        self.answer_number(number, what);
-        true
-    }
-
-    /// A question that was asked before the last one is answered.
-    pub fn answers_late(&mut self, what: Answered) {
-        let Some(number) = self.question.as_ref().map(|question| question.number.wrapping_sub(1)) else {
-            return;
-        };
-        self.answer_number(number, what);
-        self.turn();
-    }
-
-    fn answer_number(&mut self, number: u32, what: Answered) {
-        self.session.happened(self.now, Happening::Answered(Answer { number, what }), &mut self.out);
-        self.carry_out(&[]);
-    }
-
-    fn secured(&self, side: Side) -> Secured {
-        let verified = side == Side::Relay && self.verified;
-        Secured {
-            version: TlsVersion::V1_3,
-            cipher: "TLS_AES_128_GCM_SHA256",
-            name: None,
-            peer: verified.then(|| "relay.example".into()),
-            resumed: false,
-        }
     }
 
     /// From now on nobody takes a connection.

@@ -1,5 +1,6 @@
 //! What a transcript says of the world before its first line.
 
+use super::player::Cuts;
 use crate::event::NoService;
 use crate::policy::Policy;
 use crate::session::{Answered, Connect, Identity, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
@@ -35,12 +36,12 @@ pub struct Scene {
     pub identity: Identity,
     /// Whether the link is in TLS from its first octet on.
     pub relay_in_tls: bool,
-    /// Whether the relay shows a certificate that is verified.
-    pub verified: bool,
+    /// What certificate the relay shows.
+    pub relay_certificate: Certificate,
     /// How handshakes end.
     pub handshakes: Handshakes,
-    /// Whether it can only be played as it is written: what is cut elsewhere is another conversation.
-    pub uncut: bool,
+    /// How octets are cut, if elsewhere it would be another conversation.
+    pub cuts: Option<Cuts>,
 }
 
 /// What is said to the questions that a session asks.
@@ -50,6 +51,15 @@ pub enum Backend {
     Says(Answered),
     /// What the transcript says.
     Awaited,
+}
+
+/// What certificate a relay shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// One that is its own, by somebody who is trusted.
+    Verified,
+    /// Another.
+    Unverified,
 }
 
 /// How handshakes of TLS end.
@@ -100,9 +110,9 @@ impl Default for Scene {
             relay_tls: RelayTls::None,
             identity: Identity::None,
             relay_in_tls: false,
-            verified: true,
+            relay_certificate: Certificate::Verified,
             handshakes: Handshakes::Hold,
-            uncut: false,
+            cuts: None,
         }
     }
 }
@@ -163,11 +173,11 @@ impl Scene {
             ("relay-tls", "opportunistic") => self.relay_tls = RelayTls::Opportunistic,
             ("relay-tls", "required") => self.relay_tls = RelayTls::Required,
             ("relay-tls", "implicit") => self.relay_in_tls = true,
-            ("relay-certificate", "unverified") => self.verified = false,
+            ("relay-certificate", "unverified") => self.relay_certificate = Certificate::Unverified,
             ("identity", "proxy") => self.identity = Identity::ProxyV1,
             ("identity", "xclient") => self.identity = Identity::Xclient,
             ("handshakes", "awaited") => self.handshakes = Handshakes::Awaited,
-            ("cuts", "none") => self.uncut = true,
+            ("cuts", "none") => self.cuts = Some(Cuts::Whole),
             ("offer", _) => self.offer = value.split(',').map(|word| word.trim().to_owned()).collect(),
             ("turned-away", _) => self.admission = Err(no_service(value)?),
             _ => return Err(format!("`{key} {value}` says nothing that a scene knows")),

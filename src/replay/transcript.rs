@@ -155,7 +155,7 @@ impl Transcript {
 
     /// Plays it, whatever is heard besides; gives the player as it stands at the end.
     pub(super) fn skim(&self, policy: &Arc<Policy>, cuts: Cuts) -> Result<Player, Difference> {
-        let cuts = if self.scene.uncut { Cuts::Whole } else { cuts };
+        let cuts = self.scene.cuts.unwrap_or(cuts);
         let mut player = Player::new(Arc::clone(policy), &self.scene, cuts);
         for (line, step) in &self.steps {
             take(&mut player, step).map_err(|text| Difference { line: *line, text })?;

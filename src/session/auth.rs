@@ -264,7 +264,7 @@ impl Session {
     }
 
     /// An AUTH command that did not even begin.
-    pub(super) fn auth_refused(&mut self, command: &Command<'_>, out: &mut Output) {
+    pub(super) fn auth_refused(command: &Command<'_>, out: &mut Output) {
         let mechanism = match command.argument {
             Ok(Argument::Auth { mechanism, .. }) => Mechanism::from_wire(mechanism),
             _ => None,

@@ -244,7 +244,7 @@ impl Session {
             out.tell(Event::Recipient(Outcome::RefusedByGate));
         }
         if command.verb == Verb::Auth {
-            self.auth_refused(command, out);
+            Self::auth_refused(command, out);
         }
         self.refuse(now, refusal, Some(command.verb), body, out);
         Turn::Taken(Fate::Refused)

@@ -277,9 +277,9 @@ impl Session {
         if self.is_over() {
             return;
         }
-        // A relay that owes a reply might take QUIT for content; in TLS that is not ours nobody would understand it.
+        // A relay might take QUIT for content, or for an answer; in TLS that is not ours nobody would understand it.
         let passing = matches!(self.phase, Phase::Passing(_));
-        let closed = passing || matches!(self.phase, Phase::Introduced(_, Stage::Data(..)));
+        let closed = passing || matches!(self.phase, Phase::Introduced(_, Stage::Data(..) | Stage::Auth(_)));
         if matches!(self.link, Link::Open { .. }) && self.exchange.is_empty() && !closed {
             self.exchange.say(now, Own::Quit, out);
         }

@@ -2,6 +2,7 @@
 //!
 //! `BLESS=1 cargo test --test core readme` writes the table of violations anew.
 
+use gatepost::event::{AuthOutcome, Ending, LinkFailure, TlsFailure};
 use gatepost::policy::limits::Limit;
 use gatepost::smtp::violation::{Kind, Response, Violation};
 use std::fmt::Write as _;
@@ -72,5 +73,34 @@ fn the_table_of_limits_has_every_limit_with_its_default() {
             line.starts_with(&format!("| `{name}` | `{default}` |")) && line.ends_with(&stressed)
         };
         assert!(table.lines().any(|line| fits(&line)), "the README has no row for {name} = {default}");
+    }
+}
+
+#[test]
+fn every_metric_is_named() {
+    let text = fs::read_to_string(README).unwrap();
+    let mut found = 0;
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/telemetry")).unwrap() {
+        let source = fs::read_to_string(entry.unwrap().path()).unwrap();
+        for word in source.split('"').filter(|word| word.starts_with("gatepost_")) {
+            // Labels may stand behind it.
+            let name = word.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap();
+            assert!(text.contains(&format!("`{name}`")), "the README does not name {name}");
+            found += 1;
+        }
+    }
+    assert!(found > 30, "{found}");
+}
+
+#[test]
+fn every_word_of_the_log_is_named() {
+    let text = fs::read_to_string(README).unwrap();
+    let section = between(&text, "\n## Log and metrics\n", "\n## ");
+    let words = Ending::ALL.map(Ending::name).into_iter().chain(TlsFailure::ALL.map(TlsFailure::name));
+    let words = words.chain(LinkFailure::ALL.map(LinkFailure::name));
+    let words = words.chain(AuthOutcome::ALL.map(AuthOutcome::name));
+    let first = ["verdict", "observed", "session", "auth", "tls", "link"];
+    for word in words.chain(first) {
+        assert!(section.contains(&format!("`{word}`")), "the README does not name {word}");
     }
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from bench.front import Front
 from bench.gate import DIRECT, Gate
+from bench.papers import Paper, papers
 from bench.relays import RELAYS, Relay
 from bench.senders import EXIM, POSTFIX
 
@@ -17,7 +18,7 @@ class House:
 
     def __init__(self) -> None:
         self._relays: dict[type[Relay], Relay] = {}
-        self._gates: dict[tuple[type[Relay], str], Gate] = {}
+        self._gates: dict[tuple[type[Relay], str, str], Gate] = {}
 
     def relay(self, kind: type[Relay]) -> Relay:
         """The relay of that kind."""
@@ -27,9 +28,17 @@ class House:
 
     def gate(self, kind: type[Relay], rules: str = "") -> Gate:
         """A gate before it, with these rules on top."""
-        if (kind, rules) not in self._gates:
-            self._gates[kind, rules] = Gate(self.relay(kind).port, rules)
-        return self._gates[kind, rules]
+        return self._gate(kind, rules, "inbound", ())
+
+    def secured(self, kind: type[Relay], rules: str = "", role: str = "inbound") -> Gate:
+        """A gate with certificates before it, in that role."""
+        return self._gate(kind, rules, role, (papers().ec, papers().rsa))
+
+    def _gate(self, kind: type[Relay], rules: str, role: str, its_papers: Sequence[Paper]) -> Gate:
+        key = kind, rules, role if its_papers else ""
+        if key not in self._gates:
+            self._gates[key] = Gate(self.relay(kind).port, rules, role=role, papers=its_papers)
+        return self._gates[key]
 
     def stop(self) -> None:
         """Ends them all."""

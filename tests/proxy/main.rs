@@ -12,6 +12,8 @@
 mod attack;
 mod auth;
 mod bounds;
+mod checking;
+mod examples;
 mod faults;
 mod mail;
 mod operation;

@@ -19,9 +19,10 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::ops::{Deref, DerefMut};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const RSA: &str = include_str!("rsa-of-no-secret.pem");
 
@@ -39,7 +40,20 @@ impl Pair {
         Self { certificate: made.der().clone(), key: key.serialize_der() }
     }
 
-    /// Likewise, with an RSA key.
+    /// One that is valid from so many days on, and until so many; both may be past.
+    pub(crate) fn for_days(names: &[&str], from: i64, until: i64) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let day = |days: i64| {
+            let seconds = now.checked_add_signed(days * 86_400).unwrap();
+            rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
+        };
+        let (mut params, key) = (params(names), KeyPair::generate().unwrap());
+        (params.not_before, params.not_after) = (day(from), day(until));
+        let made = params.self_signed(&key).unwrap();
+        Self { certificate: made.der().clone(), key: key.serialize_der() }
+    }
+
+    /// One with an RSA key.
     pub(crate) fn rsa(names: &[&str]) -> Self {
         let key = PrivatePkcs8KeyDer::from_pem_slice(RSA.as_bytes()).unwrap();
         let pair = KeyPair::from_pkcs8_der_and_sign_algo(&key, &rcgen::PKCS_RSA_SHA256).unwrap();
@@ -88,6 +102,10 @@ impl Folder {
         let path = std::env::temp_dir().join(format!("gatepost-tls-{}-{number}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Writes the files of a certificate.

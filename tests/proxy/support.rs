@@ -326,7 +326,7 @@ impl Talk {
         let mut rest = vec![0; usize::from(u16::from_be_bytes([fixed[13], fixed[14]]))];
         self.wire.reader.read_exact(&mut rest).unwrap();
         let hexadecimal =
-            |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+            |octets: &[u8]| octets.iter().fold(String::new(), |text, octet| format!("{text}{octet:02x}"));
         let header = format!("{}:{}", hexadecimal(&fixed[11..13]), hexadecimal(&rest));
         self.log.lock().unwrap().push(header);
     }

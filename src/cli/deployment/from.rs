@@ -3,7 +3,7 @@
 use super::security::Named;
 use crate::cli::files;
 use gatepost::policy::document::FromNode;
-use gatepost::policy::network;
+use gatepost::policy::network::{self, WrongNetwork};
 use gatepost::policy::source::{Findings, Located, Place, Source};
 use gatepost::policy::tree::Node;
 use ipnet::IpNet;
@@ -12,7 +12,9 @@ use ipnet::IpNet;
 pub(super) fn networks(node: &Node, named: &Named<'_>, findings: &Findings) -> Option<Vec<IpNet>> {
     let written = Vec::<Located<String>>::from_node(node, findings)?;
     let networks: Vec<_> = match written.as_slice() {
-        [one] if network::parse(&one.value).is_err() => in_file(one, named, findings)?,
+        [one] if matches!(network::parse(&one.value), Err(WrongNetwork::Form(_))) => {
+            in_file(one, named, findings)?
+        }
         all => {
             let read = |one: &Located<String>| {
                 findings.check(network::parse(&one.value).map_err(|wrong| wrong.at(&one.place)))

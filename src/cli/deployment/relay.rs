@@ -3,7 +3,7 @@
 use super::security::{self, Named};
 use super::some;
 use gatepost::policy::document::{Section, Word};
-use gatepost::policy::source::{Diagnostic, Located, Place};
+use gatepost::policy::source::Located;
 use gatepost::proxy::config::{Address, Balance, Relay};
 use gatepost::session::{Connect, Identity, WhenDown};
 use std::time::Duration;
@@ -50,20 +50,7 @@ fn identity(section: &Section<'_>) -> Option<Identity> {
              with nothing",
         ));
     }
-    let Located { value: Told(identity), place } = section.take::<Told>("identity")?;
-    if !identity.is_told() {
-        findings.add(nobody(&place, section.name()));
-    }
-    Some(identity)
-}
-
-/// What it costs that a relay does not know who the client is.
-pub(super) fn nobody(place: &Place, relay: &str) -> Diagnostic {
-    let finding = place.warning(format!("[{relay}] sees all clients come from the gate's own address"));
-    finding.with_help(
-        "it must trust that address with nothing (mynetworks and the like), or it relays for everybody; and its SPF, \
-         DNS lists and greylisting judge the gate in place of the client",
-    )
+    section.take::<Told>("identity").map(|told| told.value.0)
 }
 
 fn addresses(section: &Section<'_>) -> Option<Vec<Address>> {

@@ -1,13 +1,10 @@
 use super::*;
 use gatepost::policy::compile::compile;
-use gatepost::proxy::config::Accept;
-use gatepost::session::Identity;
-
-/// What is said of a relay that does not learn who the client is.
-const NOBODY: &str = " sees all clients come from the gate's own address";
+use gatepost::proxy::config::{Accept, Arrival};
+use gatepost::session::{Identity, RelayTls};
 
 /// Reads a text as a deployment file; gives what came of it and what was found.
-fn read_all(text: &str) -> (Option<Deployment>, Vec<String>) {
+fn read_text(text: &str) -> (Option<Deployment>, Vec<String>) {
     let path = std::env::temp_dir().join(format!("gatepost-{}-{}.toml", std::process::id(), text.len()));
     std::fs::write(&path, text).unwrap();
     let findings = Findings::new();
@@ -16,41 +13,35 @@ fn read_all(text: &str) -> (Option<Deployment>, Vec<String>) {
     (read, findings.into_sorted().into_iter().map(|finding| finding.message).collect())
 }
 
-/// As [`read_all`], without what is said of a relay that learns nothing.
-fn read_text(text: &str) -> (Option<Deployment>, Vec<String>) {
-    let (read, mut findings) = read_all(text);
-    findings.retain(|finding| !finding.ends_with(NOBODY));
-    (read, findings)
-}
-
 fn built_in(_: &str) -> Option<Arc<Policy>> {
     compile("inbound", &mut |_| Err(String::new())).policy.map(Arc::new)
 }
 
 #[test]
-fn the_example_is_a_deployment() {
+fn the_simplest_example_is_a_deployment() {
     let findings = Findings::new();
-    let read = read("deploy/examples/gatepost.toml", &mut built_in, &findings).unwrap();
+    let read = read("deploy/examples/sidecar/gatepost.toml", &mut built_in, &findings).unwrap();
     assert_eq!(read.listeners.len(), 1);
     assert_eq!(read.relays.len(), 1);
     assert_eq!(read.listeners[0].relay, read.relays[0].name);
-    let findings = findings.into_sorted();
-    assert!(findings.iter().all(|finding| finding.message.ends_with(NOBODY)), "{findings:?}");
+    assert!(findings.into_sorted().is_empty());
 }
 
 #[test]
 fn how_the_relay_learns_who_the_client_is_must_be_said() {
-    let (read, findings) = read_all(&with("", "").replace("identity = 'none'", ""));
+    let (read, findings) = read_text(&with("", "").replace("identity = 'none'", ""));
     assert!(read.is_none());
     assert_eq!(findings, ["`identity` is missing in [relay.postfix]"]);
-    let (read, findings) = read_all(&with("", ""));
-    assert_eq!(read.unwrap().relays[0].identity, Identity::None);
-    assert_eq!(findings, [format!("[relay.postfix]{NOBODY}")]);
-    let (_, findings) = read_all(
-        "name = 'mx.example.com'\n[[listener]]\nname = 'a'\nlisten = '127.0.0.1:0'\n\
-         rules = 'x.toml'\nrelay = '127.0.0.1:10025'\n",
-    );
-    assert_eq!(findings, [format!("[127.0.0.1:10025]{NOBODY}")]);
+    for (identity, meaning) in [
+        ("none", Identity::None),
+        ("proxy-v1", Identity::ProxyV1),
+        ("proxy-v2", Identity::ProxyV2),
+        ("xclient", Identity::Xclient),
+    ] {
+        let (read, findings) = read_text(&with("", "").replace("'none'", &format!("'{identity}'")));
+        assert!(findings.is_empty(), "{findings:?}");
+        assert_eq!(read.unwrap().relays[0].identity, meaning);
+    }
 }
 
 #[test]
@@ -130,9 +121,57 @@ fn all_that_is_wrong_is_told_at_once() {
             "unknown relay `postfx`",
             "expected one of \"starttls\", \"implicit\", found \"startls\"",
             "`a b:2` is no address",
-            "expected one of \"none\", found \"xclent\"",
+            "expected one of \"none\", \"proxy-v1\", \"proxy-v2\", \"xclient\", found \"xclent\"",
         ]
     );
+}
+
+#[test]
+fn a_relay_is_called_as_is_said_and_what_says_nothing_is_refused() {
+    let pin = "6oPWB4xCvIC6pfAIX2PM4UhHeIxVRZ2X3VOZOOfNPTQ=";
+    let (read, findings) = read_text(&with(
+        "tls = 'implicit'",
+        &format!("tls = 'required'\ntls_pin = '{pin}'\ntls_name = 'ex1'"),
+    ));
+    assert!(findings.is_empty(), "{findings:?}");
+    let read = read.unwrap();
+    let relay = &read.relays[0];
+    assert_eq!((relay.tls, relay.terms.pins.len()), (RelayTls::Required, 1));
+    assert_eq!(relay.terms.name.as_deref(), Some("ex1"));
+    assert_eq!(read.listeners[0].arrival, Arrival::Implicit);
+    let (read, findings) = read_text(&with(
+        "certificates = 'mx'",
+        "tls = 'opportunistic'\ntls_pin = 'abc'\ntls_certificate = 'mx'",
+    ));
+    assert!(read.is_none());
+    assert_eq!(
+        findings,
+        [
+            "unknown certificate `mx`",
+            "`abc` is no pin",
+            "`tls_pin` says nothing beside this `tls`",
+            "unknown certificate `mx`",
+        ]
+    );
+}
+
+#[test]
+fn of_two_listeners_on_one_address_one_is_for_everybody() {
+    let second = |keys: &str| {
+        let listener = "[[listener]]\nname = 'b'\nrules = 'x.toml'\nrelay = 'postfix'\n";
+        read_text(&(with("", "") + listener + keys).replace("127.0.0.1:0", "127.0.0.1:2525"))
+    };
+    let (read, findings) = second("from = ['192.0.2.0/24', '2001:db8::/32']\n");
+    assert!(findings.is_empty(), "{findings:?}");
+    let read = read.unwrap();
+    assert_eq!(read.listeners[0].listen, read.listeners[1].listen);
+    assert_eq!(read.listeners[1].from.as_ref().map(Vec::len), Some(2));
+    let told = |keys| second(keys).1.concat();
+    assert!(told("listen = '127.0.0.1:2525'\n").contains("another listener has 127.0.0.1:2525 already"));
+    assert!(told("listen = '127.0.0.1:26'\nfrom = '192.0.2.1'\n").contains("nobody but these networks"));
+    assert!(told("from = 'nowhere.txt'\n").contains("nowhere.txt"));
+    assert!(told("from = ['192.0.2.1/24']\n").contains("bits set behind its prefix"));
+    assert!(told("").contains("`listen` is missing"));
 }
 
 #[test]

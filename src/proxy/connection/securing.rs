@@ -2,7 +2,7 @@
 
 use super::{Connection, Course, Way};
 use crate::event::{Side, TlsFailure};
-use crate::proxy::handshake::{Failed, Part};
+use crate::proxy::tls::{Failed, Part};
 use crate::proxy::turn::Turn;
 use crate::session::{Happening, Moment};
 use std::task::Poll;

@@ -1,4 +1,4 @@
-"""The programs in front, and how each is told to send in a form."""
+"""The programs in front, and how each is told to send in a form. What more it is told (TLS, an account) stands in callers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import re
 import smtplib
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,9 @@ from .wire import NAME
 
 ENVID = "QQ314159"
 ORCPT = "rfc822;first@example.net"
+
+
+Enter = Callable[..., smtplib.SMTP]
 
 
 class Refused(Exception):
@@ -59,7 +63,7 @@ def _envelopes(mails: Sequence[Mail], files: Sequence[str]) -> str:
     return json.dumps([{"from": it.sender, "to": list(it.recipients), "file": path} for it, path in zip(mails, files)])
 
 
-def swaks(port: int, form: Form, mails: Sequence[Mail]) -> None:
+def swaks(port: int, form: Form, mails: Sequence[Mail], *more: str) -> None:
     """The Swiss army knife of SMTP testing."""
     (mail,) = mails
     # It ends the last line itself, whether that has an end or not.
@@ -67,34 +71,34 @@ def swaks(port: int, form: Form, mails: Sequence[Mail]) -> None:
         _run([
             "swaks", "--server", "127.0.0.1", "--port", str(port), "--ehlo", NAME, "--from", mail.sender or "<>",
             "--to", ",".join(mail.recipients), "--data", f"@{path}", "--suppress-data",
-            *(["--pipeline"] if form is Form.PIPELINED else []),
+            *(["--pipeline"] if form is Form.PIPELINED else []), *more,
         ])  # fmt: skip
 
 
-def msmtp(port: int, form: Form, mails: Sequence[Mail]) -> None:
+def msmtp(port: int, form: Form, mails: Sequence[Mail], *more: str) -> None:
     """A sendmail stand-in of many desktops; pipelines where it may."""
     (mail,) = mails
     _run([
         "msmtp", "--host=127.0.0.1", f"--port={port}", f"--domain={NAME}", f"--from={mail.sender or '<>'}",
-        "--auth=off", "--tls=off", *(["--dsn-notify=success", "--dsn-return=hdrs"] if form is Form.DSN else []),
+        *(more or ("--auth=off", "--tls=off")), *(["--dsn-notify=success", "--dsn-return=hdrs"] if form is Form.DSN else []),
         "--", *mail.recipients,
     ], _unix(mail.content))  # fmt: skip
 
 
-def curl(port: int, _form: Form, mails: Sequence[Mail]) -> None:
+def curl(port: int, _form: Form, mails: Sequence[Mail], *more: str, scheme: str = "smtp") -> None:
     """libcurl, as found in countless devices."""
     with _files(mails) as files:
         transfers: list[str] = []
         for mail, path in zip(mails, files):
             wanted = [argument for recipient in mail.recipients for argument in ("--mail-rcpt", recipient)]
             transfers += [
-                *(["--next"] if transfers else []), "--silent", "--show-error", f"smtp://127.0.0.1:{port}/{NAME}",
+                *(["--next"] if transfers else []), "--silent", "--show-error", *more, f"{scheme}://127.0.0.1:{port}/{NAME}",
                 "--mail-from", mail.sender, *wanted, "--upload-file", path,
             ]  # fmt: skip
         _run(["curl", *transfers])
 
 
-def python_smtplib(port: int, form: Form, mails: Sequence[Mail]) -> None:
+def python_smtplib(port: int, form: Form, mails: Sequence[Mail], enter: Enter = smtplib.SMTP) -> None:
     """Python's own."""
     mail_options = {
         Form.DECLARED: ["BODY=8BITMIME"],
@@ -103,18 +107,18 @@ def python_smtplib(port: int, form: Form, mails: Sequence[Mail]) -> None:
     }.get(form, [])
     rcpt_options = ["NOTIFY=SUCCESS", f"ORCPT={ORCPT}"] if form is Form.DSN else []
     try:
-        with smtplib.SMTP("127.0.0.1", port, local_hostname=NAME, timeout=120) as session:
+        with enter("127.0.0.1", port, local_hostname=NAME, timeout=120) as session:
             for mail in mails:
                 refused = session.sendmail(mail.sender, list(mail.recipients), mail.content, mail_options, rcpt_options)
                 assert not refused, refused
-    except smtplib.SMTPException as failure:
+    except (smtplib.SMTPException, ssl.SSLError) as failure:
         raise Refused(repr(failure)) from failure
 
 
 _NODEMAILER = """
-const { port, name, envelopes, options } = JSON.parse(process.env.WANTED);
+const { port, name, envelopes, options, secured } = JSON.parse(process.env.WANTED);
 const transport = require("nodemailer").createTransport(
-  { host: "127.0.0.1", port, name, secure: false, ignoreTLS: true, pool: envelopes.length > 1, maxConnections: 1 });
+  { host: "127.0.0.1", port, name, pool: envelopes.length > 1, maxConnections: 1, ...secured });
 Promise.all(envelopes.map(({ from, to, file }) => transport.sendMail(
   { envelope: { from, to, ...options.envelope }, dsn: options.dsn, raw: require("fs").readFileSync(file) }))).then(
   (sent) => process.exit(sent.some((info) => info.rejected.length) ? 1 : 0),
@@ -122,7 +126,7 @@ Promise.all(envelopes.map(({ from, to, file }) => transport.sendMail(
 """
 
 
-def nodemailer(port: int, form: Form, mails: Sequence[Mail]) -> None:
+def nodemailer(port: int, form: Form, mails: Sequence[Mail], **secured: object) -> None:
     """The one of Node.js."""
     options: dict[str, object] = {}
     if form is Form.DECLARED:
@@ -130,7 +134,13 @@ def nodemailer(port: int, form: Form, mails: Sequence[Mail]) -> None:
     if form is Form.DSN:
         options["dsn"] = {"id": ENVID, "return": "headers", "notify": "success", "recipient": ORCPT}
     with _files(mails) as files:
-        wanted = {"port": port, "name": NAME, "envelopes": json.loads(_envelopes(mails, files)), "options": options}
+        wanted = {
+            "port": port,
+            "name": NAME,
+            "envelopes": json.loads(_envelopes(mails, files)),
+            "options": options,
+            "secured": secured or {"secure": False, "ignoreTLS": True},
+        }
         _run(["node", "-e", _NODEMAILER], WANTED=json.dumps(wanted), NODE_PATH=str(STORE / "node_modules"))
 
 
@@ -138,7 +148,16 @@ _NET_SMTP = """
 use Net::SMTP;
 use JSON::PP;
 my ($port, $envelopes, %options) = @ARGV;
-my $session = Net::SMTP->new("127.0.0.1", Port => $port, Hello => $ENV{NAME}, Timeout => 120) or die "no greeting";
+my %trust = (SSL_ca_file => $ENV{CA});
+my $session = Net::SMTP->new("127.0.0.1", Port => $port, Hello => $ENV{NAME}, Timeout => 120,
+    ($ENV{TLS} // "") eq "implicit" ? (SSL => 1, %trust) : ()) or die "no greeting: $@";
+if (($ENV{TLS} // "") eq "STARTTLS") { $session->starttls(%trust) or die "STARTTLS: $@ " . $session->message }
+if ($ENV{MECHANISM}) {
+    require Authen::SASL;
+    my $account = Authen::SASL->new(mechanism => $ENV{MECHANISM},
+        callback => { user => $ENV{USER}, authname => $ENV{USER}, pass => $ENV{PASSWORD} });
+    $session->auth($account) or die "AUTH: " . $session->message;
+}
 my %to = map { $_ => delete $options{$_} } grep { exists $options{$_} } qw(Notify ORcpt);
 $to{Notify} = [$to{Notify}] if $to{Notify};
 for (@{decode_json($envelopes)}) {
@@ -152,17 +171,17 @@ $session->quit;
 """
 
 
-def net_smtp(port: int, form: Form, mails: Sequence[Mail]) -> None:
+def net_smtp(port: int, form: Form, mails: Sequence[Mail], **secured: str) -> None:
     """Perl's own."""
     options = {
         Form.DECLARED: ["Bits", "8"],
         Form.DSN: ["Return", "HDRS", "Envelope", ENVID, "Notify", "SUCCESS", "ORcpt", ORCPT],
     }.get(form, [])
     with _files(mails, _unix) as files:
-        _run(["perl", "-e", _NET_SMTP, str(port), _envelopes(mails, files), *options], NAME=NAME)
+        _run(["perl", "-e", _NET_SMTP, str(port), _envelopes(mails, files), *options], NAME=NAME, **secured)
 
 
-def mutt(port: int, form: Form, mails: Sequence[Mail]) -> None:
+def mutt(port: int, form: Form, mails: Sequence[Mail], *more: str) -> None:
     """A person's mail program, in batch."""
     (mail,) = mails
     settings = [
@@ -170,6 +189,7 @@ def mutt(port: int, form: Form, mails: Sequence[Mail]) -> None:
         f"set from='{mail.sender}' use_envelope_from=yes envelope_from_address='{mail.sender}' hostname={NAME}",
         "set copy=no ssl_starttls=yes ssl_force_tls=no send_charset=us-ascii:utf-8 use_domain=no allow_8bit=yes",
         *(["set dsn_notify=success dsn_return=hdrs"] if form is Form.DSN else []),
+        *more,
     ]
     header = mail.content.split(b"\r\n\r\n", 1)[0]
     subject = next(line for line in header.split(b"\r\n") if line.startswith(b"Subject: "))[9:].decode()
@@ -181,7 +201,7 @@ def _unaddressed(message: bytes) -> bytes:
     return re.sub(rb"(?m)^To: .*\n", b"", _unix(message), count=1)
 
 
-def git_send_email(port: int, _form: Form, mails: Sequence[Mail]) -> None:
+def git_send_email(port: int, _form: Form, mails: Sequence[Mail], *more: str) -> None:
     """The way in which kernels are written. Patches of a series go to whom each is addressed, a single one does not."""
     sender = mails[0].sender
     series = len(mails) > 1
@@ -190,7 +210,7 @@ def git_send_email(port: int, _form: Form, mails: Sequence[Mail]) -> None:
         _run([
             "git", "send-email", "--quiet", "--smtp-server=127.0.0.1", f"--smtp-server-port={port}",
             f"--smtp-domain={NAME}", f"--from=Author <{sender or AUTHOR}>", f"--envelope-sender={sender or '<>'}",
-            "--confirm=never", "--suppress-cc=all", "--no-validate", "--no-thread",
+            *more, "--confirm=never", "--suppress-cc=all", "--no-validate", "--no-thread",
             *to, *patches,
         ], GIT_CONFIG_NOSYSTEM="1", GIT_AUTHOR_NAME="Author", GIT_AUTHOR_EMAIL=sender,
            GIT_COMMITTER_NAME="Author", GIT_COMMITTER_EMAIL=sender)  # fmt: skip

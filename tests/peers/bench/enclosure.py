@@ -75,14 +75,15 @@ class Enclosure:
         target.write_text(text)
         target.chmod(mode)
 
-    def copy(self, source: Path, path: str) -> None:
-        """A file or a folder of this machine inside."""
+    def copy(self, source: Path, path: str, uid: int = 0) -> None:
+        """A file or a folder of this machine inside; a file with its owner."""
         target = self.upper / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target)
         else:
             shutil.copy(source, target)
+            os.chown(target, uid, uid)
 
     def folder(self, path: str, uid: int = 0, mode: int = 0o755) -> Path:
         """A folder inside with its owner, empty, whatever this machine has at that path."""

@@ -12,18 +12,21 @@ import socket
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from .ground import PROJECT, free_port, make_place, remove_place, wait_until
+from .papers import Paper
 from .relays import LOCAL_DOMAIN
 
 BINARY = os.environ.get("GATEPOST", str(PROJECT / "target" / "release" / "gatepost"))
 DIRECT = BINARY == "direct"
 
-# Everybody at the bench is a stranger who sends to example.com.
+# Everybody at the bench is a stranger who sends to example.com, unless a test says what he is.
 RULES = f"""\
 profile = "bench"
-extends = "inbound"
+extends = "{{role}}"
 
 [lists]
 local_domains = ["{LOCAL_DOMAIN}"]
@@ -34,31 +37,50 @@ IMPATIENT = {"connect_wait": "1s", "open_within": "2s", "reply_wait": "2s", "fin
 
 
 class Gate:
-    """One gatepost in front of one relay; in direct mode nothing but the relay's port."""
+    """One gatepost in front of one relay; in direct mode nothing but the relay's port.
+
+    With certificates it has a second door, which speaks TLS from the first octet.
+    """
 
     def __init__(
-        self, relay: int, rules: str = "", waits: dict[str, str] | None = None, relay_is_up: bool = True
+        self,
+        relay: int,
+        rules: str = "",
+        waits: dict[str, str] | None = None,
+        relay_is_up: bool = True,
+        role: str = "inbound",
+        papers: Sequence[Paper] = (),
+        accounts: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.relay = relay
+        self._papers = papers
         self._relay_is_up = relay_is_up
         self.process: subprocess.Popen[bytes] | None = None
         if DIRECT:
             self.port = relay
             return
-        self.port = free_port()
-        self.admin = free_port()
+        self.port, self.implicit_port, self.admin = free_port(), free_port(), free_port()
         self.place = make_place("gate")
         try:
-            self._start(RULES + rules, waits)
+            for user, password in accounts.items():
+                self._admit(user, password)
+            self._start(RULES.format(role=role) + rules, waits)
         except BaseException as failure:
             failure.add_note(self.log())
             self.stop()
             raise
 
+    def _admit(self, user: str, password: str) -> None:
+        """Another account in `users`, which lies beside the rules."""
+        subprocess.run(
+            [BINARY, "passwd", self.place / "users", user], input=password.encode(), capture_output=True, check=True
+        )
+
     def _start(self, rules: str, waits: dict[str, str] | None) -> None:
         profile = self.place / "bench.toml"
         profile.write_text(rules)
-        arguments = self._arguments(profile) if waits is None else self._deployment(profile, waits)
+        plain = waits is None and not self._papers
+        arguments = self._arguments(profile) if plain else self._deployment(profile, waits or {})
         with open(self.place / "log", "wb") as log:
             self.process = subprocess.Popen(
                 [BINARY, "run", *arguments],
@@ -79,23 +101,35 @@ class Gate:
 
     def _deployment(self, profile: Path, waits: dict[str, str]) -> list[str]:
         settings = "".join(f'{key} = "{value}"\n' for key, value in waits.items())
+        names = [f"paper{number}" for number, _ in enumerate(self._papers)]
+        doors = {"main": (self.port, "starttls")} | ({"implicit": (self.implicit_port, "implicit")} if names else {})
+        listeners = "".join(
+            f"""
+[[listener]]
+name = "{name}"
+listen = ["127.0.0.1:{port}"]
+rules = "{profile}"
+relay = "main"
+tls = "{tls}"
+{f'certificates = {names}' if names else ''}
+"""
+            for name, (port, tls) in doors.items()
+        )
+        certificates = "".join(
+            f'\n[certificate.{name}]\nchain = "{paper.chain}"\nkey = "{paper.key}"\n'
+            for name, paper in zip(names, self._papers)
+        )
         path = self.place / "gatepost.toml"
         path.write_text(f"""\
 name = "gate.example.net"
 
 [admin]
 listen = "127.0.0.1:{self.admin}"
-
-[[listener]]
-name = "main"
-listen = ["127.0.0.1:{self.port}"]
-rules = "{profile}"
-relay = "main"
-
+{listeners}
 [relay.main]
 address = ["127.0.0.1:{self.relay}"]
 identity = "none"
-{settings}""")
+{settings}{certificates}""")
         return ["--config", str(path)]
 
     def _ready(self) -> bool:

@@ -32,6 +32,8 @@ class Relay:
     reports_in_full = True
     # What it offers of the extensions that the tests ask for.
     offers: frozenset[str]
+    # Domains that are not its own, and whose mail it keeps all the same, once it has agreed to send it there.
+    foreign_domains: tuple[str, ...] = ()
 
     def __init__(self, towards: int | None = None) -> None:
         self.towards = towards
@@ -40,9 +42,10 @@ class Relay:
         try:
             self.enclosure.folder(MAIL_FOLDER, MAILBOX_UID)
             self.configure()
-            self.maildir = Maildir(self.enclosure.upper / MAIL_FOLDER.lstrip("/"), self.recipient_field)
+            self.maildir = self.shelf()
             self.enclosure.start(*self.command())
             wait_until(f"{self.name} greets", lambda: greets(self.port))
+            self.prepare()
         except BaseException as failure:
             failure.add_note(self.log())
             self.stop()
@@ -52,9 +55,16 @@ class Relay:
         """Writes users, folders and configuration."""
         raise NotImplementedError
 
+    def shelf(self) -> Maildir:
+        """Where mail arrives."""
+        return Maildir(self.enclosure.upper / MAIL_FOLDER.lstrip("/"), self.recipient_field)
+
     def command(self) -> list[str]:
         """The server, in the foreground."""
         raise NotImplementedError
+
+    def prepare(self) -> None:
+        """What is done once it runs."""
 
     def log(self) -> str:
         """Its own log."""
@@ -87,13 +97,18 @@ class Postfix(Relay):
         place.add_group("postdrop", 61802)
         place.folder("/var/lib/postfix", 61801)
         place.folder("/var/spool/postfix")
-        place.write("/etc/postfix/main.cf", self._main())
+        place.write("/etc/postfix/main.cf", "".join(f"{name} = {value}\n" for name, value in self.settings().items()))
         place.write("/etc/postfix/master.cf", self._master())
-        place.write("/etc/postfix/mailboxes", f"/@{LOCAL_DOMAIN}$/ ./\n")
+        everywhere = "|".join((LOCAL_DOMAIN, *self.foreign_domains))
+        place.write("/etc/postfix/mailboxes", f"/@({everywhere})$/ ./\n")
 
-    def _main(self) -> str:
+    def settings(self) -> dict[str, object]:
+        """Its main.cf."""
         transport = "discard:" if self.towards is None else "smtp:"
-        settings = {
+        elsewhere = [f"{{{domain}=virtual:}}" for domain in self.foreign_domains]
+        if self.towards is not None:
+            elsewhere.append(f"{{{AUTHORS_DOMAIN}=discard:}}")
+        return {
             "compatibility_level": "3.6",
             "maillog_file": "/dev/stdout",
             "command_directory": "/usr/sbin",
@@ -123,7 +138,7 @@ class Postfix(Relay):
             "smtp_destination_recipient_limit": 100,
             "smtp_destination_concurrency_limit": 1,
             "smtp_connection_cache_destinations": "127.0.0.1",
-            "transport_maps": "" if self.towards is None else f"inline:{{{AUTHORS_DOMAIN}=discard:}}",
+            "transport_maps": f"inline:{{{', '.join(elsewhere)}}}" if elsewhere else "",
             "relayhost": "" if self.towards is None else f"[127.0.0.1]:{self.towards}",
             "smtpd_relay_restrictions": "reject_unauth_destination",
             "smtpd_sender_restrictions": "",
@@ -139,11 +154,13 @@ class Postfix(Relay):
             # Loopback is no author: nothing is rewritten.
             "local_header_rewrite_clients": "",
         }
-        return "".join(f"{name} = {value}\n" for name, value in settings.items())
+
+    def services(self) -> str:
+        """The doors of its master.cf."""
+        return f"127.0.0.1:{self.port} inet n - n - 200 smtpd\n"
 
     def _master(self) -> str:
-        return f"""\
-127.0.0.1:{self.port} inet n - n - 200 smtpd
+        return self.services() + """\
 pickup unix n - n 1 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -197,13 +214,21 @@ class Exim(Relay):
         place.folder("/var/log/exim4", 61803)
         place.write("/etc/exim4/exim4.conf", self._configuration())
 
+    def doors(self) -> str:
+        """Where it listens, and how it is secured."""
+        return f"daemon_smtp_ports = {self.port}\ntls_advertise_hosts =\n"
+
+    def authenticators(self) -> str:
+        """How it knows its users."""
+        return ""
+
     def _configuration(self) -> str:
         return f"""\
-primary_hostname = {'exim' if self.towards is None else 'exim-sender'}.example.net
+{self.doors()}primary_hostname = {'exim' if self.towards is None else 'exim-sender'}.example.net
 qualify_domain = {LOCAL_DOMAIN}
 domainlist local_domains = {LOCAL_DOMAIN if self.towards is None else ''}
+domainlist kept_domains = {' : '.join((LOCAL_DOMAIN, *self.foreign_domains)) if self.towards is None else ''}
 local_interfaces = 127.0.0.1
-daemon_smtp_ports = {self.port}
 message_size_limit = {SIZE}
 acl_smtp_rcpt = recipient
 acl_smtp_data = accept
@@ -211,7 +236,6 @@ smtputf8_advertise_hosts = *
 dsn_advertise_hosts = *
 chunking_advertise_hosts = *
 pipelining_advertise_hosts = *
-tls_advertise_hosts =
 host_lookup =
 rfc1413_hosts =
 keep_environment =
@@ -223,6 +247,7 @@ queue_run_max = 5
 begin acl
 recipient:
   accept hosts = {':' if self.towards else ''}
+  accept authenticated = *
   accept domains = +local_domains
   accept local_parts = postmaster
   deny message = relay not permitted
@@ -230,11 +255,11 @@ recipient:
 begin routers
 mailbox:
   driver = accept
-  domains = +local_domains
+  domains = +kept_domains
   transport = maildir
 {"" if self.towards is None else BOUNCES}onward:
   driver = manualroute
-  domains = ! +local_domains
+  domains = ! +kept_domains
   route_list = * 127.0.0.1
   self = send
   transport = onward
@@ -255,7 +280,8 @@ onward:
 
 begin retry
 * * F,1m,2s
-"""
+
+{self.authenticators()}"""
 
     def command(self) -> list[str]:
         # What a sender queues, the test that queued it sends on.

@@ -1,6 +1,6 @@
 //! One certificate: what stands in it, and the key that goes with it.
 
-use super::config;
+use crate::proxy::config;
 use ring::digest::{SHA256, digest};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -44,8 +44,8 @@ pub struct Description {
 /// A certificate with its chain and its key, ready to be shown.
 #[derive(Clone, Debug)]
 pub struct Certificate {
-    pub(super) name: String,
-    pub(super) certified: Arc<CertifiedKey>,
+    pub(in crate::proxy) name: String,
+    pub(in crate::proxy) certified: Arc<CertifiedKey>,
     /// What stands in it.
     pub description: Description,
 }
@@ -66,7 +66,7 @@ impl Certificate {
         })
     }
 
-    pub(super) fn new(
+    pub(in crate::proxy) fn new(
         name: &str,
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
@@ -119,13 +119,13 @@ impl Description {
 }
 
 /// SHA-256 of the key in a certificate.
-pub(super) fn pin(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
+pub(in crate::proxy) fn pin(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
     let parsed = ParsedCertificate::try_from(certificate).ok()?;
     digest(&SHA256, parsed.subject_public_key_info().as_ref()).as_ref().try_into().ok()
 }
 
 /// The name by which a peer is called that showed this.
-pub(super) fn peer_name(certificate: &CertificateDer<'_>) -> Option<String> {
+pub(in crate::proxy) fn peer_name(certificate: &CertificateDer<'_>) -> Option<String> {
     let description = Description::of(certificate).ok()?;
     let mut names = description.names.into_iter().chain(description.mailboxes);
     names.next().filter(|name| name.len() <= NAME_MOST && name.bytes().all(|octet| octet.is_ascii_graphic()))
@@ -159,7 +159,7 @@ fn key_kind(key: &x509_cert::spki::SubjectPublicKeyInfoOwned) -> String {
 }
 
 /// The certificates of a file, the first one's own in front.
-pub(super) fn chain(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(in crate::proxy) fn chain(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let text = octets(path)?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let chain = read.map_err(|error| format!("{path} is no PEM: {error}"))?;
@@ -185,7 +185,7 @@ fn octets(path: &str) -> Result<Vec<u8>, String> {
 }
 
 /// A certificate and a key that nobody knows, for who has none: it lasts as long as the process.
-pub(super) fn ephemeral(name: &str) -> Result<Certificate, String> {
+pub(in crate::proxy) fn ephemeral(name: &str) -> Result<Certificate, String> {
     let wrong = |error: rcgen::Error| format!("cannot make a certificate for {name}: {error}");
     // A name that no certificate can bear (an address literal) is left out.
     let names = vec![name.to_owned()];

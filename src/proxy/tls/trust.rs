@@ -13,13 +13,13 @@ use std::sync::Arc;
 
 /// Anyone: the link is secret from who only listens, and no more than that is claimed.
 #[derive(Debug)]
-pub(super) struct Anyone {
+pub(in crate::proxy) struct Anyone {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 /// Whoever has one of these keys.
 #[derive(Debug)]
-pub(super) struct Pinned {
+pub(in crate::proxy) struct Pinned {
     pins: Vec<[u8; 32]>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -27,24 +27,24 @@ pub(super) struct Pinned {
 /// Clients that are asked for a certificate and may show one that nobody vouches for: mail goes on, and whoever looks
 /// is told that nothing was verified.
 #[derive(Debug)]
-pub(super) struct Tolerant {
+pub(in crate::proxy) struct Tolerant {
     strict: Arc<dyn ClientCertVerifier>,
 }
 
 impl Anyone {
-    pub(super) fn new(provider: &CryptoProvider) -> Self {
+    pub(in crate::proxy) fn new(provider: &CryptoProvider) -> Self {
         Self { algorithms: provider.signature_verification_algorithms }
     }
 }
 
 impl Pinned {
-    pub(super) fn new(pins: &[[u8; 32]], provider: &CryptoProvider) -> Self {
+    pub(in crate::proxy) fn new(pins: &[[u8; 32]], provider: &CryptoProvider) -> Self {
         Self { pins: pins.to_vec(), algorithms: provider.signature_verification_algorithms }
     }
 }
 
 impl Tolerant {
-    pub(super) fn of(strict: Arc<dyn ClientCertVerifier>) -> Arc<Self> {
+    pub(in crate::proxy) fn of(strict: Arc<dyn ClientCertVerifier>) -> Arc<Self> {
         Arc::new(Self { strict })
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Those of a listener. A client gets the first that is for the name it asks for and with whose key it can do
 /// something; one that asks for no name, or an unknown one, likewise of all (RFC 8461 6.1: the first, in short).
 #[derive(Debug)]
-pub(super) struct Certificates {
+pub(in crate::proxy) struct Certificates {
     all: Vec<Arc<CertifiedKey>>,
     /// By their names.
     named: HashMap<Box<str>, Vec<Arc<CertifiedKey>>>,
@@ -20,7 +20,7 @@ pub(super) struct Certificates {
 
 impl Certificates {
     /// In the order in which they count.
-    pub(super) fn new<'c>(certificates: impl Iterator<Item = &'c Certificate>) -> Self {
+    pub(in crate::proxy) fn new<'c>(certificates: impl Iterator<Item = &'c Certificate>) -> Self {
         let (mut all, mut named, mut below) = (Vec::new(), HashMap::<_, Vec<_>>::new(), HashMap::new());
         for Certificate { certified, description, .. } in certificates {
             all.push(Arc::clone(certified));

@@ -1,8 +1,8 @@
 //! A handshake: from the last plain octet to TLS that holds, or to why it does not.
 
+use super::Terms;
 use super::certificate::peer_name;
 use super::client_hello::{self, Offered};
-use super::tls::Terms;
 use crate::event::{Secured, TlsFailure};
 use crate::policy::tls::TlsVersion;
 use rustls::pki_types::ServerName;
@@ -21,7 +21,7 @@ use tokio_rustls::{FallibleAccept, FallibleConnect, TlsAcceptor, TlsConnector, T
 
 /// Which part the gate plays, and on which terms.
 #[derive(Clone, Debug)]
-pub(super) enum Part {
+pub(in crate::proxy) enum Part {
     /// The server, of a client.
     Server(Terms),
     /// The client, of a relay.
@@ -30,16 +30,16 @@ pub(super) enum Part {
 
 /// How a relay is called.
 #[derive(Clone, Debug)]
-pub(super) struct Dialling {
-    pub(super) config: Arc<ClientConfig>,
+pub(in crate::proxy) struct Dialling {
+    pub(in crate::proxy) config: Arc<ClientConfig>,
     /// The name that is asked for, and expected where the certificate is verified by name.
-    pub(super) name: ServerName<'static>,
+    pub(in crate::proxy) name: ServerName<'static>,
     /// Whether the certificate is verified.
-    pub(super) verified: bool,
+    pub(in crate::proxy) verified: bool,
 }
 
 /// A handshake that is on.
-pub(super) struct Handshake {
+pub(in crate::proxy) struct Handshake {
     stage: Stage,
     /// What the client offered, as far as it was seen.
     offered: Option<Offered>,
@@ -63,21 +63,21 @@ enum Stage {
 }
 
 /// What comes of one.
-pub(super) type Shaken = Result<(TlsStream<TcpStream>, Box<Secured>), Failed>;
+pub(in crate::proxy) type Shaken = Result<(TlsStream<TcpStream>, Box<Secured>), Failed>;
 
 /// A handshake that came to nothing.
 #[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) failure: TlsFailure,
+pub(in crate::proxy) struct Failed {
+    pub(in crate::proxy) failure: TlsFailure,
     /// In words, for the log.
-    pub(super) why: String,
-    pub(super) offered: Option<Offered>,
+    pub(in crate::proxy) why: String,
+    pub(in crate::proxy) offered: Option<Offered>,
     /// The socket, on which an alert was said.
-    pub(super) socket: Option<TcpStream>,
+    pub(in crate::proxy) socket: Option<TcpStream>,
 }
 
 impl Handshake {
-    pub(super) fn new(tcp: TcpStream, part: Part) -> Self {
+    pub(in crate::proxy) fn new(tcp: TcpStream, part: Part) -> Self {
         let believes = match &part {
             Part::Server(terms) => Believes::Client(terms.clone()),
             Part::Client(dialling) => Believes::Relay(dialling.name.to_str().into(), dialling.verified),
@@ -86,7 +86,11 @@ impl Handshake {
     }
 
     /// Says what was to be said before.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    pub(in crate::proxy) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match &mut self.stage {
             Stage::Due(tcp, _) => Pin::new(tcp).poll_write(cx, octets),
             Stage::Serving(_) | Stage::Dialling(_) | Stage::Over => {
@@ -96,7 +100,7 @@ impl Handshake {
     }
 
     /// Goes on; the buffer is there to look into. It is not to be asked again after it was ready.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Shaken> {
+    pub(in crate::proxy) fn poll(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Shaken> {
         if let Stage::Due(tcp, Part::Server(_)) = &self.stage {
             let mut room = ReadBuf::new(buffer.get_mut(..client_hello::MOST).unwrap_or_default());
             // An error is found again, and told, when it is read.
@@ -163,13 +167,13 @@ impl Handshake {
 
 impl Failed {
     /// It was not finished in time.
-    pub(super) fn timed_out() -> Self {
+    pub(in crate::proxy) fn timed_out() -> Self {
         let why = "it was not finished in time".to_owned();
         Self { failure: TlsFailure::TimedOut, why, offered: None, socket: None }
     }
 
     /// What an operator could do, where anything can be done.
-    pub(super) fn remedy(&self) -> Option<&'static str> {
+    pub(in crate::proxy) fn remedy(&self) -> Option<&'static str> {
         match self.failure {
             TlsFailure::Version => Some(
                 "only TLS 1.2 and 1.3 are spoken, and what [tls] min_version lets; the peer must be updated",

@@ -9,26 +9,26 @@ use rustls::CipherSuite;
 use std::fmt;
 
 /// As much of the first words as is looked at.
-pub(super) const MOST: usize = 4096;
+pub(in crate::proxy) const MOST: usize = 4096;
 /// The most versions and cipher suites that are told.
 const TOLD: usize = 24;
 
 /// What a client offers.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Offered {
+pub(in crate::proxy) struct Offered {
     versions: Vec<u16>,
     suites: Vec<u16>,
 }
 
 impl Offered {
     /// Whether no version in it is one that is still spoken.
-    pub(super) fn is_too_old(&self) -> bool {
+    pub(in crate::proxy) fn is_too_old(&self) -> bool {
         const TLS12: u16 = 0x0303;
         self.versions.iter().all(|version| *version < TLS12)
     }
 
     /// Reads it, if the first words are there as a whole.
-    pub(super) fn read(octets: &[u8]) -> Option<Self> {
+    pub(in crate::proxy) fn read(octets: &[u8]) -> Option<Self> {
         let (_, offered) = record(octets).ok()?;
         Some(offered)
     }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
 /// What TLS may hold of octets that the peer has not taken: two records. (What it has read and not shown is at most one.)
-pub(super) const OWED_MOST: usize = 32 * 1024;
+pub(in crate::proxy) const OWED_MOST: usize = 32 * 1024;
 /// What a TLS session holds while it is idle (measured: 7.6 KB), and what it keeps of its buffer after a large record.
 const IDLE: usize = 8 * 1024;
 const SWOLLEN: usize = 28 * 1024;
@@ -19,7 +19,7 @@ const SMALL: usize = 4 * 1024;
 /// A socket, plain or not. Most wires are plain, and none is to grow for those that are not: there is one value that a
 /// socket cannot have, so there are two variants, and the rest is apart.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(in crate::proxy) enum Stream {
     Plain(TcpStream),
     /// None: it is gone, and nothing comes of it.
     Apart(Option<Box<Apart>>),
@@ -27,7 +27,7 @@ pub(super) enum Stream {
 
 /// What is more than a socket.
 #[derive(Debug)]
-pub(super) enum Apart {
+pub(in crate::proxy) enum Apart {
     /// TLS is on its way: nothing is heard, and nothing said but what was to be said before.
     Shaking(Handshake),
     Secure(Secure),
@@ -35,7 +35,7 @@ pub(super) enum Apart {
 
 /// TLS that holds.
 #[derive(Debug)]
-pub(super) struct Secure {
+pub(in crate::proxy) struct Secure {
     stream: TlsStream<TcpStream>,
     /// Whether a large record has come.
     swollen: bool,
@@ -53,17 +53,17 @@ impl Secure {
 
 impl Stream {
     /// With TLS that holds.
-    pub(super) fn secure(stream: TlsStream<TcpStream>) -> Self {
+    pub(in crate::proxy) fn secure(stream: TlsStream<TcpStream>) -> Self {
         Self::Apart(Some(Box::new(Apart::Secure(Secure::new(stream)))))
     }
 
     /// What a handshake leaves that failed: the socket, if it gave it back.
-    pub(super) fn remains(socket: Option<TcpStream>) -> Self {
+    pub(in crate::proxy) fn remains(socket: Option<TcpStream>) -> Self {
         socket.map_or(Self::Apart(None), Self::Plain)
     }
 
     /// Begins a handshake. One that is plain no longer stays as it is.
-    pub(super) fn shake(&mut self, part: Part) {
+    pub(in crate::proxy) fn shake(&mut self, part: Part) {
         *self = match std::mem::replace(self, Self::Apart(None)) {
             Self::Plain(socket) => Self::Apart(Some(Box::new(Apart::Shaking(Handshake::new(socket, part))))),
             apart @ Self::Apart(_) => apart,
@@ -71,7 +71,7 @@ impl Stream {
     }
 
     /// The handshake that is on.
-    pub(super) fn handshake(&mut self) -> Option<&mut Handshake> {
+    pub(in crate::proxy) fn handshake(&mut self) -> Option<&mut Handshake> {
         match self.apart() {
             Some(Apart::Shaking(handshake)) => Some(handshake),
             Some(Apart::Secure(_)) | None => None,
@@ -96,7 +96,7 @@ impl Stream {
     }
 
     /// Whether a read would find something; without looking, it might.
-    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::proxy) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Plain(socket) => socket.poll_read_ready(cx).map(|_| ()),
             // What was decrypted may wait inside.
@@ -105,7 +105,7 @@ impl Stream {
     }
 
     /// Whether the first write will find room.
-    pub(super) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::proxy) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             // A socket that is broken already says so at the first read.
             Self::Plain(socket) => socket.poll_write_ready(cx).map(|_| ()),
@@ -114,12 +114,12 @@ impl Stream {
     }
 
     /// Whether it took octets that are not out yet.
-    pub(super) fn owes(&self) -> bool {
+    pub(in crate::proxy) fn owes(&self) -> bool {
         self.secured().is_some_and(|secure| secure.stream.get_ref().1.wants_write())
     }
 
     /// Memory that it holds: none while it is plain.
-    pub(super) fn memory(&self) -> usize {
+    pub(in crate::proxy) fn memory(&self) -> usize {
         match self {
             Self::Plain(_) | Self::Apart(None) => 0,
             Self::Apart(Some(_)) => {

@@ -1,0 +1,96 @@
+//! Whose octets are: the session's, those of a handshake, or nobody's; and what a session asks besides.
+
+use super::{LinkEnd, Player};
+use crate::event::{Secured, Side, TlsFailure};
+use crate::policy::tls::TlsVersion;
+use crate::replay::scene::Certificate;
+use crate::session::{Answer, Answered, Happening, Question};
+
+/// What octets are to the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    /// Its own to read.
+    Plain,
+    /// Of this side they are those of a handshake.
+    Handshake(Side),
+    /// Nobody's.
+    Passing,
+}
+
+impl Player {
+    /// Whether octets pass uninspected.
+    pub fn is_passing(&self) -> bool {
+        self.course == Course::Passing
+    }
+
+    /// The handshake on this side ends well.
+    pub fn handshake_holds(&mut self, side: Side) -> Result<(), String> {
+        self.ends_handshake(side, Ok(()))
+    }
+
+    /// It does not.
+    pub fn handshake_fails(&mut self, side: Side) -> Result<(), String> {
+        self.ends_handshake(side, Err(TlsFailure::Alert))
+    }
+
+    fn ends_handshake(&mut self, side: Side, how: Result<(), TlsFailure>) -> Result<(), String> {
+        if self.course != Course::Handshake(side) {
+            return Err(format!("there is no handshake on the side of the {side:?}"));
+        }
+        self.handshake_ends(side, how);
+        self.turn();
+        Ok(())
+    }
+
+    pub(super) fn handshake_ends(&mut self, side: Side, how: Result<(), TlsFailure>) {
+        self.course = Course::Plain;
+        if how.is_err() && side == Side::Relay {
+            self.link = LinkEnd::None;
+            self.relay.hang_up();
+        }
+        let what = match how {
+            Ok(()) => Happening::Secured(side, Box::new(self.secured(side))),
+            Err(why) => Happening::NotSecured(side, why),
+        };
+        self.session.happened(self.now, what, &mut self.out);
+        self.carry_out(&[]);
+    }
+
+    /// The last question is answered. False: there is none.
+    pub fn answers(&mut self, what: Answered) -> bool {
+        let asked = self.answer_question(what);
+        self.turn();
+        asked
+    }
+
+    pub(super) fn answer_question(&mut self, what: Answered) -> bool {
+        let Some(Question { number, .. }) = self.question.take() else { return false };
+        self.answer_number(number, what);
+        true
+    }
+
+    /// A question that was asked before the last one is answered.
+    pub fn answers_late(&mut self, what: Answered) {
+        let Some(number) = self.question.as_ref().map(|question| question.number.wrapping_sub(1)) else {
+            return;
+        };
+        self.answer_number(number, what);
+        self.turn();
+    }
+
+    fn answer_number(&mut self, number: u32, what: Answered) {
+        self.session.happened(self.now, Happening::Answered(Answer { number, what }), &mut self.out);
+        self.carry_out(&[]);
+    }
+
+    pub(super) fn secured(&self, side: Side) -> Secured {
+        let verified = side == Side::Relay && self.certificate == Certificate::Verified;
+        Secured {
+            version: TlsVersion::V1_3,
+            cipher: "TLS_AES_128_GCM_SHA256",
+            name: None,
+            peer: verified.then(|| "relay.example".into()),
+            resumed: false,
+        }
+    }
+}
