@@ -6,11 +6,13 @@
 mod auth;
 mod ending;
 mod excerpt;
+mod header;
 mod link;
 
 pub use auth::{Attempt, AuthOutcome};
 pub use ending::{Ending, NoService};
 pub use excerpt::Excerpt;
+pub use header::ProxyHeader;
 pub use link::{LinkChange, LinkFailure, Secured, TlsChange, TlsFailure};
 
 use crate::policy::tls::TlsVersion;

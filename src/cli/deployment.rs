@@ -1,5 +1,6 @@
 //! The deployment file, `gatepost.toml`: where Gatepost listens, and in front of what.
 
+mod accept;
 mod from;
 mod outlook;
 mod relay;
@@ -9,7 +10,7 @@ mod tests;
 
 use super::files;
 use gatepost::policy::Policy;
-use gatepost::policy::document::{Document, Section, not_yet, unknown_word};
+use gatepost::policy::document::{Document, Section, unknown_word};
 use gatepost::policy::network::NetworkSet;
 use gatepost::policy::quantity::Octets;
 use gatepost::policy::source::{Diagnostic, Findings, Located, Source};
@@ -112,10 +113,9 @@ struct House<'h> {
 
 impl House<'_> {
     fn listener(&mut self, section: &Section<'_>) -> Option<Listener> {
-        section.not_yet("trusted");
-        only(section, "accept", "direct", &["proxy-protocol", "tproxy", "redirect"]);
         let name = section.require::<String>("name");
         let from = section.node("from").map(|node| from::networks(node, &self.named, section.findings()));
+        let accept = accept::read(section, &self.named, from.is_some());
         let listen = self.listen(section, from.is_some());
         let rules = section.require::<String>("rules");
         let relay = section.require::<String>("relay").and_then(|name| self.relay(name, section.findings()));
@@ -149,6 +149,7 @@ impl House<'_> {
             sessions_per_client: of_client,
             tarpit_sessions: tarpit.unwrap_or(Listener::tarpit_sessions(sessions)),
             reserve,
+            accept,
             arrival: security.arrival,
             certificates: security.certificates,
             client_ca: security.client_ca,
@@ -228,14 +229,4 @@ fn reserve(section: &Section<'_>, policy: &Policy, of: usize) -> Option<Reserve>
         section.findings().add(list.place.warning("this list is empty: room is kept for nobody"));
     }
     Some(Reserve { partners: partners?.clone(), sessions: sessions?.value })
-}
-
-/// A key of which this version knows one value, and the language more.
-fn only(section: &Section<'_>, key: &str, works: &str, later: &[&str]) {
-    let Some(word) = section.take::<String>(key).filter(|word| word.value != works) else { return };
-    section.findings().add(if later.contains(&word.value.as_str()) {
-        not_yet(&word.place, &format!("`{key} = \"{}\"`", word.value))
-    } else {
-        unknown_word(&word.place, key, &word.value, later.iter().copied().chain([works]))
-    });
 }

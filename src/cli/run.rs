@@ -21,6 +21,9 @@ use std::thread;
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2525);
 /// Where the try-out shows its metrics.
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9625);
+/// What it costs that no flag says how the relay learns who the client is.
+const NOBODY: &str = "gatepost: warning: the relay sees all clients come from this host: it must trust this address with \
+                      nothing, or it relays for everybody. A deployment file can say more (`identity`).";
 /// The built-in profile.
 const RULES: &str = "inbound";
 
@@ -183,6 +186,9 @@ fn from_flags(flags: &Flags, address: Address, admin: Option<SocketAddr>) -> Res
     let policy = compiled(flags.rules.as_deref().unwrap_or(RULES)).ok_or(Fault::Told(Exit::Errors))?;
     let mut relay = Relay::new("relay", vec![address]);
     relay.connect = flags.connect.map_or(relay.connect, Connect::from);
+    if flags.relay.is_some() {
+        tell(NOBODY);
+    }
     let listen = vec![flags.listen.unwrap_or(LISTEN)];
     let listener = Listener::new("main", listen, policy, &relay);
     let admin = admin.map(|listen| Admin { listen, hosts: Vec::new() });

@@ -34,11 +34,15 @@ pub enum LinkFailure {
     TlsAbsent,
     /// TLS is required, and the handshake came to nothing.
     TlsFailed,
+    /// The relay is to be told who the client is, and does not offer what that needs.
+    IdentityAbsent,
+    /// It is to be told, and refused.
+    IdentityRefused,
 }
 
 impl LinkFailure {
     /// All of them, in the order of the metrics page.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::NoConnection,
         Self::Silent,
         Self::NoTurn,
@@ -47,6 +51,8 @@ impl LinkFailure {
         Self::Garbled,
         Self::TlsAbsent,
         Self::TlsFailed,
+        Self::IdentityAbsent,
+        Self::IdentityRefused,
     ];
 
     /// The label.
@@ -60,6 +66,8 @@ impl LinkFailure {
             Self::Garbled => "garbled",
             Self::TlsAbsent => "tls_absent",
             Self::TlsFailed => "tls_failed",
+            Self::IdentityAbsent => "identity_absent",
+            Self::IdentityRefused => "identity_refused",
         }
     }
 }

@@ -100,6 +100,11 @@ impl<'d> Section<'d> {
         Section { name: name.into(), table, place, asked: RefCell::default(), findings }
     }
 
+    /// What messages call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Where the table begins.
     pub fn place(&self) -> &'d Place {
         self.place

@@ -2,7 +2,7 @@
 
 use crate::policy::Policy;
 use crate::policy::network::NetworkSet;
-use crate::session::{Connect, RelayTls, Waits, WhenDown};
+use crate::session::{Connect, Identity, RelayTls, Waits, WhenDown};
 use ipnet::IpNet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -67,6 +67,8 @@ pub struct Listener {
     pub tarpit_sessions: usize,
     /// Room that is kept for partners, if there are any.
     pub reserve: Option<Reserve>,
+    /// How connections come in. On an address it is that of the listener that is for everybody.
+    pub accept: Accept,
     /// How TLS comes about.
     pub arrival: Arrival,
     /// The names of its certificates, in the order in which they count.
@@ -75,6 +77,16 @@ pub struct Listener {
     pub client_ca: Vec<String>,
     /// The networks it is for, where another listener has the same address: the narrowest one counts.
     pub from: Option<Vec<IpNet>>,
+}
+
+/// `accept`: how connections come in, and so who the client is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Accept {
+    /// From the client itself.
+    #[default]
+    Direct,
+    /// From one of these proxies, whose PROXY header says who the client is; from nobody else, and never without.
+    ProxyProtocol(NetworkSet),
 }
 
 /// `tls` of a listener: how TLS comes about.
@@ -119,6 +131,8 @@ pub struct Relay {
     pub tls: RelayTls,
     /// On which terms.
     pub terms: RelayTerms,
+    /// How it learns who the client is.
+    pub identity: Identity,
 }
 
 /// On which terms a relay's link is secured.
@@ -234,6 +248,7 @@ impl Listener {
             sessions: Self::SESSIONS,
             sessions_per_client: Self::SESSIONS_PER_CLIENT,
             tarpit_sessions: Self::tarpit_sessions(Self::SESSIONS),
+            accept: Accept::default(),
             arrival: Arrival::default(),
             certificates: Vec::new(),
             client_ca: Vec::new(),
@@ -272,6 +287,7 @@ impl Relay {
             when_down: WhenDown::default(),
             tls: RelayTls::default(),
             terms: RelayTerms::default(),
+            identity: Identity::default(),
         }
     }
 }

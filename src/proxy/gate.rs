@@ -8,8 +8,8 @@ use super::means::Means;
 use super::papers::{Expiries, Papers};
 use super::porch::Porch;
 use super::relay::Relay;
-use crate::telemetry::Telemetry;
 use crate::telemetry::endpoint::Endpoint;
+use crate::telemetry::{Metrics, Telemetry};
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -179,7 +179,7 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         let share = (Arc::clone(&means), Arc::clone(&drain), Arc::clone(&clerks));
         doors.push(Door::new(&deployment.name, listener, Arc::clone(relay), share, &telemetry));
     }
-    let (sockets, addresses) = open(&deployment.listeners, &doors)?;
+    let (sockets, addresses) = open(&deployment.listeners, &doors, telemetry.metrics())?;
     let (doors, relays): (Arc<[_]>, Vec<_>) = (doors.into(), relays.into_values().collect());
     let expiries = papers.post(&doors, &relays);
     expiries.show(telemetry.metrics());
@@ -235,7 +235,7 @@ fn relays(deployment: &Deployment, means: &Arc<Means>, telemetry: &Telemetry) ->
 type Sockets = (Vec<(Arc<Porch>, TcpListener)>, Vec<(String, SocketAddr)>);
 
 /// Binds each address once. Of the listeners there one is for everybody, the others for their networks.
-fn open(listeners: &[Listener], doors: &[Arc<Door>]) -> io::Result<Sockets> {
+fn open(listeners: &[Listener], doors: &[Arc<Door>], metrics: &Metrics) -> io::Result<Sockets> {
     let all = || listeners.iter().zip(doors);
     let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
     for (listener, door) in all().filter(|(listener, _)| listener.from.is_none()) {
@@ -243,7 +243,8 @@ fn open(listeners: &[Listener], doors: &[Arc<Door>]) -> io::Result<Sockets> {
             let beside = || all().filter(|(other, _)| other.from.is_some() && other.listen.contains(address));
             let others =
                 beside().map(|(other, door)| (other.from.clone().unwrap_or_default(), Arc::clone(door)));
-            let porch = Porch::new(Arc::clone(door), others);
+            let headers = metrics.proxy_headers(&listener.name);
+            let porch = Porch::new(Arc::clone(door), others, listener.accept.clone(), headers);
             let socket = bind(*address).map_err(|error| at(*address, &error))?;
             let bound = socket.local_addr()?;
             addresses.push((listener.name.clone(), bound));

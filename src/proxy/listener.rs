@@ -1,12 +1,14 @@
 //! The door of a listener: who is let in, and what all that are in share.
 
+use super::caller::Caller;
 use super::clerks::Clerks;
 use super::config::Arrival;
 use super::connection::Connection;
-use super::means::{Descriptor, Means};
+use super::means::Means;
 use super::relay::Relay;
 use super::reserve::Rank;
 use super::roll::{Guest, Roll};
+use super::seldom::Seldom;
 use super::stress::Stress;
 use super::tarpit::Tarpit;
 use super::tls::{Failed, Terms};
@@ -16,23 +18,20 @@ use crate::event::NoService;
 use crate::policy::Policy;
 use crate::policy::condition::Scene;
 use crate::policy::verdict::Check;
-use crate::session::{Moment, RelayTls, Setting, Station};
+use crate::session::{RelayTls, Setting, Station};
 use crate::telemetry::{Desk, Telemetry};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 /// Connections that wait to be accepted; the system may have a lower bound of its own.
 const BACKLOG: i32 = 4096;
 /// How long a listener rests when the system has no descriptor for it.
 pub(super) const REST: Duration = Duration::from_millis(100);
-/// How often a client whose handshake came to nothing is spoken of: strangers must not fill a disk.
-const NOTED: Duration = Duration::from_secs(1);
 
 /// How far the process is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,8 +87,8 @@ pub(super) struct Door {
     station: Arc<Station>,
     arrival: Arrival,
     standing: RwLock<Standing>,
-    /// When a failed handshake was spoken of last.
-    noted: Mutex<Option<Moment>>,
+    /// Failed handshakes are spoken of.
+    noted: Seldom,
     roll: Arc<Roll>,
     pub(super) relay: Arc<Relay>,
     pub(super) desk: Desk,
@@ -131,12 +130,13 @@ impl Door {
             waits: config.waits,
             // The session's business is STARTTLS alone.
             relay_tls: if config.terms.implicit { RelayTls::None } else { config.tls },
+            identity: config.identity,
         };
         Arc::new(Self {
             station: Arc::new(station),
             arrival: listener.arrival,
             standing: RwLock::new(Standing::new(listener, None)),
-            noted: Mutex::default(),
+            noted: Seldom::default(),
             roll: Roll::new(listener),
             desk: telemetry.desk(&listener.name, listener.policy.profile(), relay.figures()),
             stress: Stress::new(telemetry.metrics().stressed(&listener.name)),
@@ -179,13 +179,9 @@ impl Door {
 
     /// Tells operators of a handshake that came to nothing, and what can be done about it.
     pub(super) fn note(&self, client: SocketAddr, failed: &Failed) {
-        let now = self.means.now();
-        let mut noted = super::lock(&self.noted);
-        if noted.is_some_and(|at| now.since(at) < NOTED) {
+        if !self.noted.is_due(self.means.now()) {
             return;
         }
-        *noted = Some(now);
-        drop(noted);
         let offered = failed.offered.as_ref().map(ToString::to_string).unwrap_or_default();
         let (listener, reason) = (self.listener(), failed.failure.name());
         let remedy = failed.remedy().unwrap_or("-");
@@ -197,16 +193,20 @@ impl Door {
     }
 
     /// Takes in whoever has connected, or says why not.
-    pub(super) fn receive(self: &Arc<Self>, stream: TcpStream, client: SocketAddr) {
+    pub(super) fn receive(self: &Arc<Self>, Caller { stream, descriptor, client, local }: Caller) {
         let policy = self.policy();
         let guest = self.guest(client, &policy);
         let sufficient = self.means.suffice(guest.rank);
-        let wire = Wire::new(stream, Descriptor::count(&self.means));
+        // Nobody but the relay wants to know it.
+        let is_told = self.station.identity.is_told();
+        let local = local.or_else(|| stream.local_addr().ok().filter(|_| is_told));
+        let wire = Wire::new(stream, descriptor);
         let (place, admission) = self.roll.enter(client.ip(), guest);
         let setting = Setting {
             station: Arc::clone(&self.station),
             policy,
             client,
+            local,
             id: self.means.name(),
             learned: self.relay.learned(self.means.now()),
             admission: admission.and(sufficient).and_then(|()| self.admit()),

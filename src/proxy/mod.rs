@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `config` | what the deployment file says, compiled |
 //! | `porch`, `listener` | where connections come in, to which listener, and who is let in |
+//! | `caller`, `header` | how a connection comes in; PROXY headers, which say who the client is |
 //! | `connection` | a client, its session, its link; in its folder how it comes to TLS, asks, and lets pass |
 //! | `turn` | what a connection works with when it is its turn |
 //! | `alarm`, `farewell` | when it is due for a turn, and how it ends |
@@ -16,7 +17,9 @@
 //! | `papers` | what a reload changes, read as a whole |
 //! | `clerks` | who compares passwords, off the threads that serve |
 //! | `relay`, `link`, `links` | addresses, what is offered; a link; who may have one now |
+//! | `guise` | as whom a link comes to the relay |
 //! | `probe` | asking a relay what it offers |
+//! | `seldom` | what is said once in a while |
 //! | `means` | memory, descriptors, time |
 //! | `tarpit` | where refusals wait that are made to wait |
 //! | `stress`, `news` | whether a bound is near; what a session is told of that |
@@ -24,11 +27,14 @@
 //! | `gate` | the whole of it, running |
 
 mod alarm;
+mod caller;
 mod clerks;
 pub mod config;
 mod connection;
 mod farewell;
 mod gate;
+mod guise;
+mod header;
 mod link;
 mod links;
 mod listener;
@@ -40,6 +46,7 @@ mod probe;
 mod relay;
 mod reserve;
 mod roll;
+mod seldom;
 mod stress;
 mod tarpit;
 mod tls;

@@ -1,7 +1,13 @@
 //! In front of the doors of one address: which of them a client comes to. As with Exchange's receive connectors the
 //! narrowest network that it lies in counts.
 
+use super::caller::Caller;
+use super::config::Accept;
 use super::listener::{Door, REST};
+use super::means::Descriptor;
+use super::seldom::Seldom;
+use crate::event::ProxyHeader;
+use crate::telemetry::OfHeaders;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -16,11 +22,20 @@ pub(super) struct Porch {
     open: Arc<Door>,
     /// By the length of the prefix, the longest last.
     narrow: BTreeMap<u8, HashMap<IpNet, Arc<Door>>>,
+    accept: Accept,
+    headers: OfHeaders,
+    /// Peers that are turned away are spoken of.
+    noted: Seldom,
 }
 
 impl Porch {
     /// `open` is for everybody, the others for these networks.
-    pub(super) fn new(open: Arc<Door>, others: impl IntoIterator<Item = (Vec<IpNet>, Arc<Door>)>) -> Self {
+    pub(super) fn new(
+        open: Arc<Door>,
+        others: impl IntoIterator<Item = (Vec<IpNet>, Arc<Door>)>,
+        accept: Accept,
+        headers: OfHeaders,
+    ) -> Self {
         let mut narrow: BTreeMap<u8, HashMap<_, _>> = BTreeMap::new();
         for (networks, door) in others {
             for network in networks {
@@ -28,7 +43,7 @@ impl Porch {
                 of_length.entry(network.trunc()).or_insert_with(|| Arc::clone(&door));
             }
         }
-        Self { open, narrow }
+        Self { open, narrow, accept, headers, noted: Seldom::default() }
     }
 
     fn door(&self, client: IpAddr) -> &Arc<Door> {
@@ -39,14 +54,50 @@ impl Porch {
         found.unwrap_or(&self.open)
     }
 
+    /// Leads to a door, who is to come in.
+    fn receive(self: &Arc<Self>, mut caller: Caller) {
+        match &self.accept {
+            Accept::Direct => self.lead(caller),
+            Accept::ProxyProtocol(trusted) if trusted.contains(caller.client.ip()) => {
+                let porch = Arc::clone(self);
+                tokio::spawn(async move {
+                    let proxy = caller.client;
+                    let header = caller.take_header().await;
+                    porch.headers.count(header);
+                    match header {
+                        ProxyHeader::Client | ProxyHeader::Nobody => porch.lead(caller),
+                        wrong => porch.note(proxy, wrong),
+                    }
+                });
+            }
+            // Whoever could say so would be anybody to the rules, and to the relay.
+            Accept::ProxyProtocol(_) => {
+                self.headers.count(ProxyHeader::Untrusted);
+                self.note(caller.client, ProxyHeader::Untrusted);
+            }
+        }
+    }
+
+    fn lead(&self, caller: Caller) {
+        self.door(caller.client.ip()).receive(caller);
+    }
+
+    /// Tells operators of a peer that was turned away.
+    fn note(&self, peer: SocketAddr, why: ProxyHeader) {
+        // Whoever looks whether a port is open closes it again.
+        if why != ProxyHeader::Closed && self.noted.is_due(self.open.means.now()) {
+            let (listener, reason) = (self.open.listener(), why.name());
+            tracing::warn!(listener, %peer, reason, "closed: no PROXY header from a peer that is trusted with one");
+        }
+    }
+
     /// Takes connections until it is dropped.
     pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    // An IPv4 client of an IPv6 socket is an IPv4 client, for rules and counts alike.
-                    let client = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                    self.door(client.ip()).receive(stream, client);
+                    let descriptor = Descriptor::count(&self.open.means);
+                    self.receive(Caller::new(stream, descriptor, peer));
                 }
                 // It was gone before it was taken.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

@@ -2,6 +2,7 @@
 //! A gate asks to know; operators ask to see, and are told all of it.
 
 use super::config::Deployment;
+use super::guise::Guise;
 use super::link::{Link, NotOpened};
 use super::means::Means;
 use super::papers::Papers;
@@ -61,6 +62,7 @@ pub fn interview(deployment: &Deployment) -> std::io::Result<Vec<(String, Interv
             when_down: relay.config().when_down,
             waits: relay.config().waits,
             relay_tls: relay.config().tls,
+            identity: relay.config().identity,
         };
         let name = relay.config().name.clone();
         let probe = runtime.block_on(converse(relay, Arc::new(station), Arc::clone(&means)));
@@ -85,12 +87,15 @@ async fn converse(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Means>) -
         when_down: station.when_down,
         waits: station.waits,
         relay_tls: station.relay_tls,
+        identity: station.identity,
     };
     let hello = format!("EHLO {}\r\nQUIT\r\n", station.name);
     let setting = Setting {
         station: Arc::new(station),
         policy,
-        client: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        // Of nobody nothing is told.
+        client: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        local: None,
         id: means.name(),
         learned: None,
         admission: Ok(()),
@@ -172,6 +177,9 @@ impl Probe {
                 }
                 Action::Tell(Event::Link(LinkChange::Failed(why))) => {
                     self.interview.failure = Some(why.name());
+                    if matches!(why, LinkFailure::IdentityAbsent | LinkFailure::IdentityRefused) {
+                        self.answer = Answer::NotTold;
+                    }
                 }
                 Action::Tell(Event::Tls(Side::Relay, TlsChange::Started(_))) => self.interview.secured = true,
                 Action::Send { to: Side::Client, .. }
@@ -199,7 +207,8 @@ impl Probe {
     }
 
     async fn open(&mut self) {
-        match Arc::clone(&self.relay).open(Rank::Partner).await {
+        let guise = Guise::of_gate(self.relay.config().identity);
+        match Arc::clone(&self.relay).open(Rank::Partner, guise).await {
             Ok((link, secured)) => {
                 self.link = Some(link);
                 if let Some(secured) = secured {

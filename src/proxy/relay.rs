@@ -1,6 +1,7 @@
 //! A relay: its addresses, its links, what it offers, and whether it can be reached.
 
 use super::config::{self, Address, Balance, Host};
+use super::guise::Guise;
 use super::link::{Link, NotOpened, Opened};
 use super::links::Links;
 use super::lock;
@@ -75,6 +76,8 @@ pub(super) enum Answer {
     Other,
     /// Nobody took the connection, or somebody did and said nothing.
     Nothing,
+    /// It cannot be told who a client is.
+    NotTold,
     /// It was not asked: all links are in use.
     NotAsked,
 }
@@ -157,6 +160,8 @@ impl Relay {
                 self.figures.up().set(0);
             }
             Answer::Nothing => self.is_gone("the relay does not answer"),
+            // Nothing goes to it in the gate's own name.
+            Answer::NotTold => self.is_gone("the relay does not take what `identity` asks for"),
         }
     }
 
@@ -202,12 +207,12 @@ impl Relay {
     }
 
     /// Opens a link, when it is this one's turn.
-    pub(super) async fn open(self: Arc<Self>, rank: Rank) -> Opened {
+    pub(super) async fn open(self: Arc<Self>, rank: Rank, guise: Guise) -> Opened {
         let Some(turn) = self.links.turn(rank).await else {
             return Err(NotOpened::Link(LinkFailure::NoTurn));
         };
         let descriptor = Descriptor::count(&self.means);
-        let Some((stream, host)) = self.connect().await else {
+        let Some((stream, host)) = self.connect(&guise).await else {
             return Err(NotOpened::Link(LinkFailure::NoConnection));
         };
         let wire = Wire::new(stream, descriptor);
@@ -216,11 +221,9 @@ impl Relay {
         Ok((link, secured))
     }
 
-    async fn connect(&self) -> Option<(TcpStream, Host)> {
+    async fn connect(&self, guise: &Guise) -> Option<(TcpStream, Host)> {
         for Target { address, host } in self.targets().await {
-            if let Ok(Ok(stream)) = timeout(self.config.connect_wait, TcpStream::connect(address)).await {
-                // What is written is complete: there is nothing to wait for.
-                let _ = stream.set_nodelay(true);
+            if let Ok(Ok(stream)) = timeout(self.config.connect_wait, guise.call(address)).await {
                 return Some((stream, host));
             }
         }

@@ -133,6 +133,9 @@ impl Polite {
                 "220 2.0.0 go ahead\r\n".into()
             }
             b"HELO" => "250 relay.example\r\n".into(),
+            b"XCLIENT" if self.offer.iter().any(|keyword| keyword.starts_with("XCLIENT ")) => {
+                "220 relay.example ESMTP\r\n".into()
+            }
             b"MAIL" => {
                 self.open = Message { sender: argument, ..Message::default() };
                 "250 2.1.0 sender OK\r\n".into()

@@ -3,8 +3,8 @@
 use super::player::Cuts;
 use crate::event::NoService;
 use crate::policy::Policy;
-use crate::session::{Answered, Connect, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use crate::session::{Answered, Connect, Identity, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 /// The world of one session.
@@ -32,6 +32,8 @@ pub struct Scene {
     pub backend: Backend,
     /// Whether the link is secured by STARTTLS.
     pub relay_tls: RelayTls,
+    /// How the relay learns who the client is.
+    pub identity: Identity,
     /// Whether the link is in TLS from its first octet on.
     pub relay_in_tls: bool,
     /// What certificate the relay shows.
@@ -106,6 +108,7 @@ impl Default for Scene {
             auth: None,
             backend: Backend::Says(Answered::Yes),
             relay_tls: RelayTls::None,
+            identity: Identity::None,
             relay_in_tls: false,
             relay_certificate: Certificate::Verified,
             handshakes: Handshakes::Hold,
@@ -124,14 +127,24 @@ impl Scene {
             when_down: self.when_down,
             waits: Waits::default(),
             relay_tls: self.relay_tls,
+            identity: self.identity,
         };
         Setting {
             station: Arc::new(station),
             policy,
             client: SocketAddr::new(self.client, 50_000),
+            local: Some(self.local()),
             id: SessionId::from_bits(0),
             learned: self.learned.then(|| Arc::new(super::polite::offer(&self.offer))),
             admission: self.admission,
+        }
+    }
+
+    /// The address that the client called.
+    fn local(&self) -> SocketAddr {
+        match self.client {
+            IpAddr::V4(_) => (Ipv4Addr::new(198, 51, 100, 1), 25).into(),
+            IpAddr::V6(_) => (Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 1), 25).into(),
         }
     }
 
@@ -161,6 +174,8 @@ impl Scene {
             ("relay-tls", "required") => self.relay_tls = RelayTls::Required,
             ("relay-tls", "implicit") => self.relay_in_tls = true,
             ("relay-certificate", "unverified") => self.relay_certificate = Certificate::Unverified,
+            ("identity", "proxy") => self.identity = Identity::ProxyV1,
+            ("identity", "xclient") => self.identity = Identity::Xclient,
             ("handshakes", "awaited") => self.handshakes = Handshakes::Awaited,
             ("cuts", "none") => self.cuts = Some(Cuts::Whole),
             ("offer", _) => self.offer = value.split(',').map(|word| word.trim().to_owned()).collect(),

@@ -225,6 +225,10 @@ impl Session {
         match answer {
             Answered::Yes => {
                 self.authenticated(*dialogue, KnownTo::Gate, out);
+                if self.owes_login() {
+                    // It is told on another one.
+                    self.release_link(now, out);
+                }
                 self.answer(&replies::AUTHENTICATED, out);
             }
             Answered::No => {

@@ -67,6 +67,8 @@ pub(super) enum Own<'a> {
     Helo(&'a [u8]),
     /// STARTTLS, for the leg between the two of us.
     StartTls,
+    /// XCLIENT with these attributes.
+    Xclient(&'a [u8]),
     /// The chunk of released content that goes out behind it.
     Chunk(usize),
     /// The end of a message in chunks.
@@ -89,6 +91,7 @@ impl Own<'_> {
             Self::Ehlo(name) => out.write_all(&[b"EHLO ", name, b"\r\n"].concat()),
             Self::Helo(name) => out.write_all(&[b"HELO ", name, b"\r\n"].concat()),
             Self::StartTls => out.write_all(b"STARTTLS\r\n"),
+            Self::Xclient(attributes) => out.write_all(&[b"XCLIENT", attributes, b"\r\n"].concat()),
             Self::Chunk(size) => write!(out, "BDAT {size}\r\n"),
             Self::LastChunk => out.write_all(b"BDAT 0 LAST\r\n"),
             Self::EndOfMailData => out.write_all(b".\r\n"),
@@ -254,7 +257,13 @@ impl Exchange {
             Own::LastChunk | Own::EndOfMailData => self.expect(now, Asked::Message),
             Own::Reset => self.expect(now, Asked::Reset),
             // These belong to the opening of a link, and nobody waits for the reply to QUIT; of the rest others see to it.
-            Own::Ehlo(_) | Own::Helo(_) | Own::StartTls | Own::CancelAuth | Own::Quit | Own::Chunk(_) => {}
+            Own::Ehlo(_)
+            | Own::Helo(_)
+            | Own::StartTls
+            | Own::Xclient(_)
+            | Own::CancelAuth
+            | Own::Quit
+            | Own::Chunk(_) => {}
         }
     }
 

@@ -19,12 +19,12 @@ pub(super) enum Link {
     /// On its way: connecting, then greeting, hello, and TLS where it is wanted.
     Opening {
         step: Step,
-        leg: Leg,
+        footing: Footing,
         /// When its time is up.
         by: Moment,
     },
     /// The relay has greeted; nobody has said hello yet (`connect = "accept"`).
-    Greeted(Leg),
+    Greeted(Footing),
     /// Greeting and hello are done.
     Open {
         offer: Arc<Offer>,
@@ -34,6 +34,24 @@ pub(super) enum Link {
     },
     /// It could not be opened; the command that asked for it hears this, and the next one asks anew.
     Failed(LinkFailure, Words),
+}
+
+/// How far a link has come that is being opened, beside the dialogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Footing {
+    pub(super) leg: Leg,
+    pub(super) introduction: Introduction,
+}
+
+/// Whether the relay knows who the client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Introduction {
+    /// As far as it is to know.
+    Made,
+    /// A header in front of everything says so: a relay that takes it for a command has answered that with 50z.
+    InHeader,
+    /// XCLIENT is still to be said.
+    Due,
 }
 
 /// How octets travel on a link.
@@ -60,6 +78,9 @@ pub(super) enum Step {
     StartTls(Box<[u8]>),
     /// The handshake. What was heard before it is forgotten (RFC 3207 4.2).
     Securing(Box<[u8]>),
+    /// Its reply to XCLIENT, of which the last line here was said; the others and this hello are still to be said, the
+    /// hello anew: the relay begins anew (Postfix, `XCLIENT_README`).
+    Xclient(Box<[u8]>, Vec<Box<[u8]>>),
     /// Its reply to HELO: the client said so, or the relay takes no EHLO.
     Helo(Box<[u8]>),
 }
@@ -67,8 +88,10 @@ pub(super) enum Step {
 /// What comes of a reply heard while opening.
 #[derive(Debug)]
 pub(super) enum Progress {
-    /// Say what this step asks, on a leg of which this is wanted.
-    Say(Step, Leg),
+    /// Say what this step asks, on this footing.
+    Say(Step, Footing),
+    /// The relay is to be told who the client is: it takes these attributes of XCLIENT. Then this hello is said anew.
+    Introduce(Box<str>, Box<[u8]>),
     /// The handshake begins; then this hello is said anew.
     Secure(Box<[u8]>),
     /// The relay greeted, and that is all that was wanted.
@@ -103,32 +126,66 @@ impl Leg {
     }
 }
 
+impl Footing {
+    /// Whether there is something to be had that EHLO alone offers.
+    fn wants_more(self) -> bool {
+        self.leg.wants_tls() || self.introduction == Introduction::Due
+    }
+
+    /// The same without TLS.
+    fn in_clear(self) -> Self {
+        Self { leg: Leg::Clear(RelayTls::None), ..self }
+    }
+
+    /// Whether the relay has answered the header in place of hello: from there on each reply would be that to the command
+    /// before it. (What it thinks of a hello it says with another second digit, RFC 5321 4.2.1.)
+    fn takes_header_for_command(self, code: Code) -> bool {
+        self.introduction == Introduction::InHeader && (500..510).contains(&code.get())
+    }
+}
+
 impl Step {
-    /// The first thing to say: the hello, but to whom STARTTLS is to be said EHLO in any case.
-    pub(super) fn hello(hello: Box<[u8]>, leg: Leg) -> Self {
-        if is_helo(&hello) && !leg.wants_tls() { Self::Helo(hello) } else { Self::Ehlo(hello) }
+    /// The first thing to say: the hello, but where more is wanted than HELO can bring EHLO in any case.
+    pub(super) fn hello(hello: Box<[u8]>, footing: Footing) -> Self {
+        if is_helo(&hello) && !footing.wants_more() { Self::Helo(hello) } else { Self::Ehlo(hello) }
     }
 
     /// What follows from the relay's reply.
-    pub(super) fn hear(self, leg: Leg, reply: &Heard<'_>, now: Moment) -> Progress {
+    pub(super) fn hear(self, footing: Footing, reply: &Heard<'_>, now: Moment) -> Progress {
         match (self, reply.code.class()) {
-            (Self::Greeting(Some(hello)), Class::Positive) => Progress::Say(Self::hello(hello, leg), leg),
+            (Self::Greeting(Some(hello)), Class::Positive) => {
+                Progress::Say(Self::hello(hello, footing), footing)
+            }
             (Self::Greeting(None), Class::Positive) => Progress::Greeted,
-            (Self::Ehlo(hello), Class::Positive) => Self::offered(hello, leg, reply, now),
+            (Self::Ehlo(hello), Class::Positive) => Self::offered(hello, footing, reply, now),
             (Self::StartTls(hello), Class::Positive) if reply.code == Code::READY => Progress::Secure(hello),
             (Self::Helo(_), Class::Positive) | (Self::StartTls(_), Class::Transient | Class::Permanent)
-                if leg == Leg::Clear(RelayTls::Required) =>
+                if footing.leg == Leg::Clear(RelayTls::Required) =>
             {
                 Progress::failed(LinkFailure::TlsAbsent)
+            }
+            (Self::Helo(_), Class::Positive) if footing.introduction == Introduction::Due => {
+                Progress::failed(LinkFailure::IdentityAbsent)
             }
             (Self::Helo(hello), Class::Positive) => Progress::Open(Offer::of_helo(now).into(), hello),
             // RFC 3207 4: whoever is refused may go on as it was. The offer that was heard is asked for anew.
             (Self::StartTls(hello), Class::Transient | Class::Permanent) => {
-                let leg = Leg::Clear(RelayTls::None);
-                Progress::Say(Self::hello(hello, leg), leg)
+                let footing = footing.in_clear();
+                Progress::Say(Self::hello(hello, footing), footing)
+            }
+            (Self::Xclient(hello, lines), Class::Positive) if reply.code == Code::READY => {
+                Self::introduced(hello, lines, footing)
+            }
+            (Self::Xclient(..), Class::Positive | Class::Permanent) => {
+                Progress::failed(LinkFailure::IdentityRefused)
+            }
+            (Self::Ehlo(_) | Self::Helo(_), Class::Permanent)
+                if footing.takes_header_for_command(reply.code) =>
+            {
+                Progress::failed(LinkFailure::IdentityRefused)
             }
             // RFC 5321 3.2: a server that does not know EHLO says so, and HELO is tried.
-            (Self::Ehlo(hello), Class::Permanent) => Progress::Say(Self::Helo(hello), leg),
+            (Self::Ehlo(hello), Class::Permanent) => Progress::Say(Self::Helo(hello), footing),
             (_, Class::Permanent) => Progress::Failed(LinkFailure::Refused, Words::of(reply)),
             (_, Class::Transient) => Progress::failed(LinkFailure::NotNow),
             (_, Class::Intermediate) | (Self::Connecting(_) | Self::StartTls(_) | Self::Securing(_), _) => {
@@ -138,16 +195,30 @@ impl Step {
     }
 
     /// What follows from an offer.
-    fn offered(hello: Box<[u8]>, leg: Leg, reply: &Heard<'_>, now: Moment) -> Progress {
-        let offer = Offer::of_ehlo(reply, now).over(leg);
-        match leg {
+    fn offered(hello: Box<[u8]>, footing: Footing, reply: &Heard<'_>, now: Moment) -> Progress {
+        let offer = Offer::of_ehlo(reply, now).over(footing.leg);
+        match footing.leg {
             leg if leg.wants_tls() && offer.extensions.contains(Extension::StartTls) => {
-                Progress::Say(Self::StartTls(hello), leg)
+                Progress::Say(Self::StartTls(hello), footing)
             }
             Leg::Clear(RelayTls::Required) => Progress::failed(LinkFailure::TlsAbsent),
-            leg if is_helo(&hello) => Progress::Say(Self::Helo(hello), leg),
+            _ if footing.introduction == Introduction::Due => match offer.argument(Extension::Xclient) {
+                Some(taken) => Progress::Introduce(taken.into(), hello),
+                None => Progress::failed(LinkFailure::IdentityAbsent),
+            },
+            _ if is_helo(&hello) => Progress::Say(Self::Helo(hello), footing),
             _ => Progress::Open(offer.into(), hello),
         }
+    }
+
+    /// What follows when a line of XCLIENT was taken.
+    fn introduced(hello: Box<[u8]>, mut lines: Vec<Box<[u8]>>, footing: Footing) -> Progress {
+        lines.pop();
+        if !lines.is_empty() {
+            return Progress::Say(Self::Xclient(hello, lines), footing);
+        }
+        let footing = Footing { introduction: Introduction::Made, ..footing };
+        Progress::Say(Self::hello(hello, footing), footing)
     }
 }
 
@@ -167,6 +238,7 @@ pub(super) fn words(why: LinkFailure) -> Words {
         LinkFailure::NoTurn => replies::RELAY_BUSY,
         LinkFailure::Garbled => replies::RELAY_GARBLED,
         LinkFailure::TlsAbsent | LinkFailure::TlsFailed => replies::RELAY_NOT_SECURE,
+        LinkFailure::IdentityAbsent | LinkFailure::IdentityRefused => replies::RELAY_NOT_TOLD,
     })
 }
 

@@ -13,6 +13,7 @@
 //! | `phase` | where we are, and which verb may come: the whole sequence logic |
 //! | `exchange` | what we wait for: commands and replies in flight, [`Cleared`] |
 //! | `link`, `opening` | the link to the relay, and how it is opened |
+//! | `introduction` | XCLIENT: telling the relay who the client is |
 //! | `offer`, `hello` | what the relay offers, what the client was offered |
 //! | `transaction`, `content` | a message on its way |
 //! | `judge` | what the policy says of a command |
@@ -35,6 +36,7 @@ mod delivery;
 mod dialogue;
 mod exchange;
 mod hello;
+mod introduction;
 mod judge;
 mod link;
 mod offer;
@@ -53,7 +55,7 @@ pub use clock::Moment;
 pub use exchange::{Action, Cleared, Linger, Octets, Output};
 pub use offer::Offer;
 pub use question::{Answer, Answered, Asking, Question, Secret};
-pub use setting::{Connect, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
+pub use setting::{Connect, Identity, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
 
 use crate::event::{Ending, LinkFailure, NoService, Secured, Side, TlsFailure};
 use crate::policy::Policy;
@@ -172,6 +174,16 @@ impl Session {
     /// Whom it is with, and its name in logs.
     pub fn who(&self) -> (SocketAddr, &SessionId) {
         (self.setting.client, &self.setting.id)
+    }
+
+    /// The address that the client called, where that is known.
+    pub fn called(&self) -> Option<SocketAddr> {
+        self.setting.local
+    }
+
+    /// TLS with the client, while it holds.
+    pub fn client_tls(&self) -> Option<&Secured> {
+        self.proven.tls.as_deref()
     }
 
     /// The rules it keeps to its end.

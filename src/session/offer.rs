@@ -91,7 +91,8 @@ impl Offer {
         }
     }
 
-    fn argument(&self, extension: Extension) -> Option<&str> {
+    /// What stands behind a keyword that is handed on as it is, or that is not handed on.
+    pub(super) fn argument(&self, extension: Extension) -> Option<&str> {
         self.arguments.iter().find(|(of, _)| *of == extension).map(|(_, text)| &**text)
     }
 }

@@ -2,8 +2,8 @@
 
 use super::clock::Moment;
 use super::exchange::{Action as Do, Own, Words};
-use super::link::{self, Leg, Link, Progress, Step};
-use super::{Connect, Offer, Output, RelayTls, Session};
+use super::link::{self, Footing, Introduction, Leg, Link, Progress, Step};
+use super::{Connect, Identity, Offer, Output, RelayTls, Session};
 use crate::event::{Event, LinkChange, LinkFailure, Secured, Side, TlsChange, TlsFailure};
 use crate::policy::tls::StartTls;
 use crate::smtp::reply::Heard;
@@ -30,10 +30,10 @@ impl Session {
                 Need::Waits
             }
             Link::Failed(why, words) => Need::Failed(why, words),
-            Link::Greeted(leg) => {
+            Link::Greeted(footing) => {
                 let by = now + self.setting.station.waits.open;
                 let hello = hello.unwrap_or_else(|| self.own_hello());
-                self.say_step(now, Step::hello(hello, leg), leg, by, out);
+                self.say_step(now, Step::hello(hello, footing), footing, by, out);
                 Need::Waits
             }
             Link::Closed => {
@@ -53,7 +53,18 @@ impl Session {
         };
         out.act(Do::OpenLink);
         let by = now + self.setting.station.waits.open;
-        self.link = Link::Opening { step: Step::Connecting(hello), leg: Leg::Clear(wanted), by };
+        let footing = self.footing(Leg::Clear(wanted));
+        self.link = Link::Opening { step: Step::Connecting(hello), footing, by };
+    }
+
+    /// That of a link on which nothing was said.
+    fn footing(&self, leg: Leg) -> Footing {
+        let introduction = match self.setting.station.identity {
+            Identity::None => Introduction::Made,
+            Identity::ProxyV1 | Identity::ProxyV2 => Introduction::InHeader,
+            Identity::Xclient => Introduction::Due,
+        };
+        Footing { leg, introduction }
     }
 
     /// The hello for a link: the client's, or the gate's for a client that has said none.
@@ -65,14 +76,18 @@ impl Session {
     }
 
     /// Says what a step of the opening asks.
-    fn say_step(&mut self, now: Moment, step: Step, leg: Leg, by: Moment, out: &mut Output) {
+    fn say_step(&mut self, now: Moment, step: Step, footing: Footing, by: Moment, out: &mut Output) {
         match &step {
             Step::Ehlo(hello) => self.exchange.say(now, Own::Ehlo(link::name(hello)), out),
             Step::Helo(hello) => self.exchange.say(now, Own::Helo(link::name(hello)), out),
             Step::StartTls(_) => self.exchange.say(now, Own::StartTls, out),
+            Step::Xclient(_, lines) => {
+                let line = lines.last().map(|line| &**line).unwrap_or_default();
+                self.exchange.say(now, Own::Xclient(line), out);
+            }
             Step::Connecting(_) | Step::Greeting(_) | Step::Securing(_) => {}
         }
-        self.link = Link::Opening { step, leg, by };
+        self.link = Link::Opening { step, footing, by };
     }
 
     /// The driver has connected.
@@ -86,23 +101,31 @@ impl Session {
 
     /// The relay answered a step of the opening.
     pub(super) fn opening_answered(&mut self, now: Moment, heard: &Heard<'_>, out: &mut Output) {
-        let Link::Opening { step, leg, by } = &self.link else { return };
-        let (step, leg, by) = (step.clone(), *leg, *by);
-        match step.hear(leg, heard, now) {
-            Progress::Say(step, leg) => self.say_step(now, step, leg, by, out),
+        let Link::Opening { step, footing, by } = &self.link else { return };
+        let (step, footing, by) = (step.clone(), *footing, *by);
+        match step.hear(footing, heard, now) {
+            Progress::Say(step, footing) => self.say_step(now, step, footing, by, out),
+            Progress::Introduce(taken, hello) => {
+                if let Some(lines) = self.introduction(&taken, &hello) {
+                    return self.say_step(now, Step::Xclient(hello, lines), footing, by, out);
+                }
+                out.act(Do::CloseLink);
+                let why = LinkFailure::IdentityAbsent;
+                self.link_failed(now, why, link::words(why), out);
+            }
             Progress::Secure(hello) => {
                 out.act(Do::StartTls(Side::Relay));
-                self.link = Link::Opening { step: Step::Securing(hello), leg, by };
+                self.link = Link::Opening { step: Step::Securing(hello), footing, by };
             }
             Progress::Greeted => {
-                self.link = Link::Greeted(leg);
+                self.link = Link::Greeted(footing);
                 let text = heard.lines().next().unwrap_or_default();
                 self.greet(now, Some(text), out);
             }
             Progress::Open(offer, hello) => {
                 self.learn(&offer, &hello, out);
                 out.tell(Event::Link(LinkChange::Opened));
-                self.link = Link::Open { offer, hello, leg };
+                self.link = Link::Open { offer, hello, leg: footing.leg };
             }
             Progress::Failed(why, words) => {
                 out.act(Do::CloseLink);
@@ -113,16 +136,16 @@ impl Session {
 
     /// TLS holds on the link: what was heard before it is forgotten (RFC 3207 4.2).
     pub(super) fn relay_secured(&mut self, now: Moment, secured: Box<Secured>, out: &mut Output) {
-        let Link::Opening { step, leg, by } = &mut self.link else { return };
-        *leg = Leg::of(&secured);
+        let Link::Opening { step, footing, by } = &mut self.link else { return };
+        footing.leg = Leg::of(&secured);
         let again = match step {
-            Step::Securing(hello) => Some(Step::hello(std::mem::take(hello), *leg)),
+            Step::Securing(hello) => Some(Step::hello(std::mem::take(hello), *footing)),
             _ => None,
         };
-        let (leg, by) = (*leg, *by);
+        let (footing, by) = (*footing, *by);
         out.tell(Event::Tls(Side::Relay, TlsChange::Started(secured)));
         if let Some(step) = again {
-            self.say_step(now, step, leg, by, out);
+            self.say_step(now, step, footing, by, out);
         }
     }
 
@@ -141,12 +164,12 @@ impl Session {
         match &mut self.link {
             Link::Opening {
                 step: Step::StartTls(hello) | Step::Securing(hello),
-                leg: Leg::Clear(RelayTls::Opportunistic),
+                footing: Footing { leg: Leg::Clear(RelayTls::Opportunistic), .. },
                 by,
             } => {
                 let (step, by) = (Step::Connecting(Some(std::mem::take(hello))), *by);
                 out.act(Do::OpenLink);
-                self.link = Link::Opening { step, leg: Leg::Clear(RelayTls::None), by };
+                self.link = Link::Opening { step, footing: self.footing(Leg::Clear(RelayTls::None)), by };
             }
             _ => self.link_failed(now, why, link::words(why), out),
         }

@@ -24,6 +24,8 @@ pub(super) const RELAY_GARBLED: Reply =
     own(Code::NOT_NOW, 3, 0, "The mail relay is out of order, try again later");
 pub(super) const RELAY_NOT_SECURE: Reply =
     own(Code::NOT_NOW, 7, 4, "The mail relay cannot be reached in TLS, try again later");
+pub(super) const RELAY_NOT_TOLD: Reply =
+    own(Code::NOT_NOW, 3, 5, "The mail relay cannot be told who you are, try again later");
 pub(super) const TLS_NOT_NOW: Reply = own(Code::CANNOT_NOW, 7, 0, "TLS cannot be started now");
 pub(super) const RELAY_CHANGED: Reply =
     own(Code::NOT_NOW, 3, 5, "The mail relay no longer offers this, say EHLO anew");

@@ -23,6 +23,29 @@ pub struct Station {
     pub waits: Waits,
     /// Whether the link is to be secured by STARTTLS.
     pub relay_tls: RelayTls,
+    /// How the relay learns who the client is.
+    pub identity: Identity,
+}
+
+/// `identity` of a relay: how it learns who the client is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// Not at all: it sees the gate's own address.
+    #[default]
+    None,
+    /// By a PROXY header of version 1 in front of everything on the link.
+    ProxyV1,
+    /// Of version 2, which also tells of TLS and of the session's name.
+    ProxyV2,
+    /// By XCLIENT, in SMTP.
+    Xclient,
+}
+
+impl Identity {
+    /// Whether the relay can judge the client by itself.
+    pub fn is_told(self) -> bool {
+        self != Self::None
+    }
 }
 
 /// `tls` of a relay, where it is not implicit: whether the link is secured by STARTTLS.
@@ -94,6 +117,8 @@ pub struct Setting {
     pub policy: Arc<Policy>,
     /// The client's address.
     pub client: SocketAddr,
+    /// The address that it called, where anybody wants to know.
+    pub local: Option<SocketAddr>,
     /// Its name in logs and refusals.
     pub id: SessionId,
     /// The last EHLO reply heard from the relay, if it is fresh.

@@ -16,7 +16,7 @@ use nom::sequence::preceded;
 use std::fmt;
 use value::Fit;
 pub(super) use value::number;
-pub use value::xtext;
+pub use value::{to_xtext, xtext};
 
 /// One row.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
 //! The families of metrics that have labels, and how any is made.
 
+use crate::event::ProxyHeader;
 use prometheus::core::Collector;
 use prometheus::{CounterVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
@@ -19,6 +20,21 @@ impl<K: Copy + PartialEq> Rows<K> {
     }
 }
 
+/// What came of the connections of a listener that were to begin with a PROXY header.
+#[derive(Clone, Debug)]
+pub struct OfHeaders(Rows<ProxyHeader>);
+
+impl OfHeaders {
+    pub(super) fn new(child: impl Fn(ProxyHeader) -> IntCounter) -> Self {
+        Self(Rows::new(&ProxyHeader::ALL, child))
+    }
+
+    /// Counts one.
+    pub fn count(&self, header: ProxyHeader) {
+        self.0.count(header);
+    }
+}
+
 /// Those of a listener.
 #[derive(Debug)]
 pub(super) struct OfListeners {
@@ -29,6 +45,7 @@ pub(super) struct OfListeners {
     pub(super) tarpit_delay: CounterVec,
     pub(super) tarpit_full: IntCounterVec,
     pub(super) closed: IntCounterVec,
+    pub(super) proxy_headers: IntCounterVec,
     pub(super) commands: IntCounterVec,
     pub(super) replies: IntCounterVec,
     pub(super) messages: IntCounterVec,
@@ -93,6 +110,11 @@ impl OfListeners {
                 &[],
             ),
             closed: counters("gatepost_sessions_closed_total", "Sessions that ended, by cause.", &["reason"]),
+            proxy_headers: counters(
+                "gatepost_proxy_headers_total",
+                "Connections that were to begin with a PROXY header, by what came of it.",
+                &["result"],
+            ),
             commands: counters(
                 "gatepost_commands_total",
                 "Commands read, by what became of them.",

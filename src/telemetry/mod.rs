@@ -20,6 +20,7 @@ mod queue;
 mod security;
 mod upkeep;
 
+pub use families::OfHeaders;
 pub use metrics::{Metrics, OfListener, OfRelay, OfTarpit};
 
 use crate::event::Event;

@@ -65,6 +65,7 @@ relay = "behind"
 {listener}
 [relay.behind]
 address = ["{relay[0]}:{relay[1]}"]
+identity = "none"
 """)
         command = [GATE, "run", "--config", str(self.place / "gatepost.toml")]
         command += ["--threads", str(threads)] if threads else []

@@ -313,6 +313,24 @@ impl Talk {
         Some(line)
     }
 
+    /// Hears a PROXY header: a line as it is, or command and family, a colon, and the rest in hexadecimal.
+    pub(crate) fn note_header(&mut self) {
+        let mut first = [0];
+        self.wire.reader.read_exact(&mut first).unwrap();
+        if first == *b"P" {
+            let line = format!("P{}", self.wire.line().unwrap());
+            return self.log.lock().unwrap().push(line);
+        }
+        let mut fixed = [0; 15];
+        self.wire.reader.read_exact(&mut fixed).unwrap();
+        let mut rest = vec![0; usize::from(u16::from_be_bytes([fixed[13], fixed[14]]))];
+        self.wire.reader.read_exact(&mut rest).unwrap();
+        let hexadecimal =
+            |octets: &[u8]| octets.iter().fold(String::new(), |text, octet| format!("{text}{octet:02x}"));
+        let header = format!("{}:{}", hexadecimal(&fixed[11..13]), hexadecimal(&rest));
+        self.log.lock().unwrap().push(header);
+    }
+
     /// From here on over this.
     pub(crate) fn secure(&mut self, both: impl Both + 'static) {
         let stream = self.wire.stream.try_clone().unwrap();
@@ -334,6 +352,12 @@ impl Talk {
         self.converse(until, "250-relay.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 100000000");
     }
 
+    /// Answers like a relay that offers this.
+    pub(crate) fn politely_with(&mut self, offer: &str) {
+        self.say("220 relay.test ESMTP");
+        self.converse(None, &format!("250-relay.test\r\n250 {offer}"));
+    }
+
     fn converse(&mut self, until: Option<&str>, offer: &str) {
         let mut in_data = false;
         while let Some(line) = self.hear() {
@@ -341,6 +365,7 @@ impl Talk {
                 return;
             }
             match line.split([' ', ':']).next().unwrap() {
+                "XCLIENT" => self.say("220 relay.test ESMTP"),
                 "." => {
                     in_data = false;
                     self.say("250 2.0.0 queued");

@@ -5,6 +5,7 @@ use super::super::{count, files};
 use gatepost::policy::document::{Document, Section};
 use gatepost::policy::source::{Diagnostic, Findings, Source};
 use gatepost::policy::tls::StartTls;
+use gatepost::policy::tree::{Node, Value};
 use gatepost::proxy::config::{Arrival, Deployment, Listener};
 use gatepost::proxy::{Description, config};
 use gatepost::session::RelayTls;
@@ -24,6 +25,9 @@ pub(in crate::cli) fn outlook(path: &str, deployment: &Deployment, now: u64, fin
     for (name, section) in top.sections("certificate") {
         let written = deployment.certificates.iter().find(|known| known.name == name.value);
         findings.extend(written.and_then(|written| of_certificate(written, &section, now)));
+    }
+    for relay in deployment.relays.iter().filter(|relay| !relay.identity.is_told()) {
+        findings.add(of_stranger(relay, &top));
     }
     for (listener, section) in deployment.listeners.iter().zip(top.list("listener").iter()) {
         findings.extend(of_listener(listener, section));
@@ -57,6 +61,24 @@ fn of_listener(listener: &Listener, section: &Section<'_>) -> Option<Diagnostic>
         section.place().warning(message).with_help(help)
     };
     nameless.then(warn)
+}
+
+/// What it costs that a relay does not know who the client is.
+fn of_stranger(relay: &config::Relay, top: &Section<'_>) -> Diagnostic {
+    let sections = top.sections("relay");
+    let section = sections.iter().find(|(name, _)| name.value == relay.name).map(|(_, section)| section);
+    // One that a listener names by its address has no section of its own.
+    let listeners = top.list("listener");
+    let named = || listeners.iter().filter_map(|listener| listener.node("relay"));
+    let is_it = |node: &&Node| matches!(&node.value, Value::Text(text) if *text == relay.name);
+    let by_address = || named().find(is_it).map(|node| &node.place);
+    let place = section.and_then(|section| section.node("identity")).map(|node| &node.place);
+    let place = place.or_else(by_address).unwrap_or_else(|| top.place());
+    let message = format!("relay `{}` sees all clients come from the gate's own address", relay.name);
+    place.warning(message).with_help(
+        "it must trust that address with nothing (mynetworks and the like), or it relays for everybody; and its SPF, \
+         DNS lists and greylisting judge the gate in place of the client",
+    )
 }
 
 /// STARTTLS passes through a link that is in clear until then.

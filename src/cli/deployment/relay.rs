@@ -1,16 +1,16 @@
 //! `[relay.NAME]`
 
 use super::security::{self, Named};
-use super::{only, some};
+use super::some;
 use gatepost::policy::document::{Section, Word};
 use gatepost::policy::source::Located;
 use gatepost::proxy::config::{Address, Balance, Relay};
-use gatepost::session::{Connect, WhenDown};
+use gatepost::session::{Connect, Identity, WhenDown};
 use std::time::Duration;
 
 /// Reads one.
 pub(super) fn read(name: &str, section: &Section<'_>, named: &Named<'_>) -> Option<Relay> {
-    only(section, "identity", "none", &["xclient", "proxy-v1", "proxy-v2", "transparent"]);
+    let identity = identity(section);
     let (tls, terms) = security::of_relay(section, named);
     let addresses = addresses(section);
     let time = |key| section.take::<Duration>(key).map(|read| read.value);
@@ -35,8 +35,22 @@ pub(super) fn read(name: &str, section: &Section<'_>, named: &Named<'_>) -> Opti
         when_down: when_down.map_or(usual.when_down, |down| down.value.0),
         tls,
         terms,
+        identity: identity.unwrap_or_default(),
         ..usual
     })
+}
+
+/// How the relay learns who the client is. It must be written: what nobody decided would be an open relay one day.
+fn identity(section: &Section<'_>) -> Option<Identity> {
+    let findings = section.findings();
+    if section.node("identity").is_none() {
+        let finding = section.place().error(format!("`identity` is missing in [{}]", section.name()));
+        findings.add(finding.with_help(
+            "how the relay learns who the client is; \"none\" says that it need not, and trusts the gate's address \
+             with nothing",
+        ));
+    }
+    section.take::<Told>("identity").map(|told| told.value.0)
 }
 
 fn addresses(section: &Section<'_>) -> Option<Vec<Address>> {
@@ -56,6 +70,19 @@ fn addresses(section: &Section<'_>) -> Option<Vec<Address>> {
         }
         (!read.is_empty()).then_some(read)
     })
+}
+
+/// `identity`
+#[derive(Clone, Copy)]
+struct Told(Identity);
+
+impl Word for Told {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("none", Self(Identity::None)),
+        ("proxy-v1", Self(Identity::ProxyV1)),
+        ("proxy-v2", Self(Identity::ProxyV2)),
+        ("xclient", Self(Identity::Xclient)),
+    ];
 }
 
 /// `connect`

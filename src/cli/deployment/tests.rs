@@ -1,7 +1,7 @@
 use super::*;
 use gatepost::policy::compile::compile;
-use gatepost::proxy::config::Arrival;
-use gatepost::session::RelayTls;
+use gatepost::proxy::config::{Accept, Arrival};
+use gatepost::session::{Identity, RelayTls};
 
 /// Reads a text as a deployment file; gives what came of it and what was found.
 fn read_text(text: &str) -> (Option<Deployment>, Vec<String>) {
@@ -28,6 +28,23 @@ fn the_simplest_example_is_a_deployment() {
 }
 
 #[test]
+fn how_the_relay_learns_who_the_client_is_must_be_said() {
+    let (read, findings) = read_text(&with("", "").replace("identity = 'none'", ""));
+    assert!(read.is_none());
+    assert_eq!(findings, ["`identity` is missing in [relay.postfix]"]);
+    for (identity, meaning) in [
+        ("none", Identity::None),
+        ("proxy-v1", Identity::ProxyV1),
+        ("proxy-v2", Identity::ProxyV2),
+        ("xclient", Identity::Xclient),
+    ] {
+        let (read, findings) = read_text(&with("", "").replace("'none'", &format!("'{identity}'")));
+        assert!(findings.is_empty(), "{findings:?}");
+        assert_eq!(read.unwrap().relays[0].identity, meaning);
+    }
+}
+
+#[test]
 fn a_relay_may_be_an_address_and_what_is_said_holds() {
     let (read, findings) = read_text(
         "name = 'mx.example.com'\nbuffer_memory = '1MiB'\n[[listener]]\nname = 'a'\nlisten = '127.0.0.1:0'\n\
@@ -43,7 +60,8 @@ fn a_relay_may_be_an_address_and_what_is_said_holds() {
 fn with(listener: &str, relay: &str) -> String {
     format!(
         "name = 'mx.example.com'\n[[listener]]\nname = 'a'\nlisten = '127.0.0.1:0'\nrules = 'x.toml'\n\
-         relay = 'postfix'\n{listener}\n[relay.postfix]\naddress = '127.0.0.1:10025'\n{relay}\n"
+         relay = 'postfix'\n{listener}\n[relay.postfix]\naddress = '127.0.0.1:10025'\n\
+         identity = 'none'\n{relay}\n"
     )
 }
 
@@ -92,7 +110,7 @@ fn a_reserve_that_keeps_nothing_or_everything_is_refused() {
 fn all_that_is_wrong_is_told_at_once() {
     let (read, findings) = read_text(
         "name = 'm x'\nstat = 1\n[[listener]]\nname = 'a'\nlisten = '127.0.0.1:0'\nrules = 'x.toml'\n\
-         relay = 'postfx'\ntls = 'startls'\n[relay.postfix]\naddress = 'a b:2'\nidentity = 'xclient'\n",
+         relay = 'postfx'\ntls = 'startls'\n[relay.postfix]\naddress = 'a b:2'\nidentity = 'xclent'\n",
     );
     assert!(read.is_none());
     assert_eq!(
@@ -103,7 +121,7 @@ fn all_that_is_wrong_is_told_at_once() {
             "unknown relay `postfx`",
             "expected one of \"starttls\", \"implicit\", found \"startls\"",
             "`a b:2` is no address",
-            "`identity = \"xclient\"` is known but does not work yet in this version; remove it",
+            "expected one of \"none\", \"proxy-v1\", \"proxy-v2\", \"xclient\", found \"xclent\"",
         ]
     );
 }
@@ -154,4 +172,31 @@ fn of_two_listeners_on_one_address_one_is_for_everybody() {
     assert!(told("from = 'nowhere.txt'\n").contains("nowhere.txt"));
     assert!(told("from = ['192.0.2.1/24']\n").contains("bits set behind its prefix"));
     assert!(told("").contains("`listen` is missing"));
+}
+
+#[test]
+fn proxy_headers_are_believed_of_some_and_never_of_all() {
+    let (read, findings) =
+        read_text(&with("accept = 'proxy-protocol'\ntrusted = ['192.0.2.0/24', '::1']", ""));
+    assert!(findings.is_empty(), "{findings:?}");
+    let Accept::ProxyProtocol(trusted) = &read.unwrap().listeners[0].accept else { panic!() };
+    assert!(trusted.contains("192.0.2.7".parse().unwrap()) && trusted.contains("::1".parse().unwrap()));
+    assert!(!trusted.contains("192.0.3.7".parse().unwrap()));
+    for (listener, finding) in [
+        ("accept = 'proxy-protocol'", "`trusted` is missing: whose PROXY headers are believed?"),
+        ("trusted = ['192.0.2.1']", "`trusted` says nothing beside this `accept`"),
+        ("accept = 'proxy-protocol'\ntrusted = []", "there is no network in it: nobody would come here"),
+        (
+            "accept = 'proxy-protocol'\ntrusted = ['0.0.0.0/0']",
+            "everybody is trusted here: anyone could say to be anyone",
+        ),
+    ] {
+        let (read, findings) = read_text(&with(listener, ""));
+        assert!(read.is_none());
+        assert_eq!(findings, [finding]);
+    }
+    let narrow = "[[listener]]\nname = 'b'\nfrom = '192.0.2.0/24'\nrules = 'x.toml'\nrelay = 'postfix'\n\
+                  accept = 'proxy-protocol'\ntrusted = ['::1']\n";
+    let (_, findings) = read_text(&with(narrow, ""));
+    assert_eq!(findings, ["this is said by the listener above it that is for everybody"; 2]);
 }

@@ -3,6 +3,7 @@
 use super::{Connection, Course, Way};
 use crate::event::{Event, Side};
 use crate::proxy::farewell::{Farewell, Then};
+use crate::proxy::guise::Guise;
 use crate::proxy::turn::Turn;
 use crate::proxy::wire::Pieces;
 use crate::session::{Action, Linger, Moment, Output};
@@ -34,7 +35,9 @@ impl Connection {
                     pieces.push(octets);
                 }
                 Action::OpenLink => {
-                    self.way = Way::Opening(Box::pin(Arc::clone(&self.door.relay).open(self.rank)));
+                    let relay = Arc::clone(&self.door.relay);
+                    let guise = Guise::of_client(relay.config().identity, &self.session);
+                    self.way = Way::Opening(Box::pin(relay.open(self.rank, guise)));
                 }
                 Action::CloseLink => {
                     if let Way::Open(mut link) = std::mem::replace(&mut self.way, Way::None) {

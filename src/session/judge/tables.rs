@@ -39,8 +39,12 @@ impl Judge<'_> {
     fn recipient(&mut self, path: &ForwardPath<'_>, announced: &Announced) -> Result<(), Refusal> {
         let session = self.session;
         if !session.setting.policy.relays_to(path) {
-            // In no mode an opinion: the relay knows only the gate's address, and may trust it.
-            return Err(refusal(Check::Relay, Action::Reject, replies::RELAY_DENIED));
+            let denied = refusal(Check::Relay, Action::Reject, replies::RELAY_DENIED);
+            if !session.setting.station.identity.is_told() {
+                // In no mode an opinion: the relay knows only the gate's address, and may trust it.
+                return Err(denied);
+            }
+            self.find(denied)?;
         }
         let asked = session.phase.transaction().map_or(0, |mail| mail.asked);
         if asked >= announced.recipients {

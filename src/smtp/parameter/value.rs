@@ -197,6 +197,21 @@ fn word<'a>(word: &'static str) -> impl Parser<&'a [u8], Output = &'a [u8], Erro
     tag_no_case(word)
 }
 
+/// Encodes octets as xtext (RFC 3461 4).
+pub fn to_xtext(octets: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoded = Vec::with_capacity(octets.len());
+    for octet in octets {
+        if octet.is_ascii_graphic() && !matches!(octet, b'+' | b'=') {
+            encoded.push(*octet);
+        } else {
+            // Writing to a Vec cannot fail.
+            let _ = write!(encoded, "+{octet:02X}");
+        }
+    }
+    encoded
+}
+
 /// Decodes xtext (RFC 3461 4); hexadecimal digits in any case.
 pub fn xtext(value: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(value.len());
@@ -223,6 +238,9 @@ mod tests {
     fn xtext_is_decoded() {
         assert_eq!(xtext(b"a+2Bb+3Dc").unwrap(), b"a+b=c");
         assert_eq!(xtext(b"<>").unwrap(), b"<>");
+        for octets in [&b"a+b=c"[..], b"a b", "\u{f6}\0".as_bytes()] {
+            assert_eq!(xtext(&to_xtext(octets)).unwrap(), octets);
+        }
         for bad in [&b"a+"[..], b"a+2", b"a+2G", b"a=b", b"a b", b"\xc3\xa4"] {
             assert_eq!(xtext(bad), None);
         }

@@ -1,0 +1,73 @@
+//! How a connection comes in: from whom, and with which header in front.
+
+use super::header::{self, Told};
+use super::means::Descriptor;
+use crate::event::ProxyHeader;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a header may take.
+const HEADER_WAIT: Duration = Duration::from_secs(5);
+
+/// Whoever has called.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) stream: TcpStream,
+    pub(super) descriptor: Descriptor,
+    /// The client: the peer, or for whom it speaks.
+    pub(super) client: SocketAddr,
+    /// The address that the client called; none: the socket knows.
+    pub(super) local: Option<SocketAddr>,
+}
+
+impl Caller {
+    /// From a peer that speaks for itself, as far as is known.
+    pub(super) fn new(stream: TcpStream, descriptor: Descriptor, peer: SocketAddr) -> Self {
+        // An IPv4 client of an IPv6 socket is an IPv4 client, for rules and counts alike.
+        let client = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        Self { stream, descriptor, client, local: None }
+    }
+
+    /// Takes the PROXY header off, and not an octet more: what stands behind it may be TLS.
+    pub(super) async fn take_header(&mut self) -> ProxyHeader {
+        match timeout(HEADER_WAIT, header(&mut self.stream)).await {
+            Ok(Ok(Told::Client { client, local })) => {
+                (self.client, self.local) = (client, Some(local));
+                ProxyHeader::Client
+            }
+            Ok(Ok(Told::Nobody)) => ProxyHeader::Nobody,
+            Ok(Err(why)) => why,
+            Err(_) => ProxyHeader::TimedOut,
+        }
+    }
+}
+
+async fn header(stream: &mut TcpStream) -> Result<Told, ProxyHeader> {
+    let closed = |_: io::Error| ProxyHeader::Closed;
+    let mut buffer = vec![0; header::MOST];
+    let mut taken: usize = 0;
+    loop {
+        // It is looked at before it is taken: all that is taken must be of the header.
+        let room = buffer.get_mut(taken..).unwrap_or_default();
+        let seen = taken.saturating_add(stream.peek(room).await.map_err(closed)?);
+        if seen == taken {
+            return Err(ProxyHeader::Closed);
+        }
+        let (upto, told) = match header::read(buffer.get(..seen).unwrap_or_default()) {
+            header::Read::Header(told, length) => (length, Some(told)),
+            header::Read::Incomplete => (seen, None),
+            header::Read::Absent => return Err(ProxyHeader::Absent),
+            header::Read::Malformed => return Err(ProxyHeader::Malformed),
+        };
+        let piece = buffer.get_mut(taken..upto).unwrap_or_default();
+        stream.read_exact(piece).await.map_err(closed)?;
+        taken = upto;
+        if let Some(told) = told {
+            return Ok(told);
+        }
+    }
+}
