@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench.callers import python_smtplib
 from bench.door import Door, Mechanism, Tls
 from bench.forms import DOTS, Mail
 from bench.gate import DIRECT, Gate
 from bench.keepers import ELSEWHERE, KEEPERS, USER, Keeper
 from bench.mail import message, unique
 from bench.members import MEMBERS, Member
+from bench.papers import papers
+from bench.satellites import marked
 from conftest import House
 
 # The relay's own mechanisms; those that show no password need no TLS, but have it here all the same.
@@ -46,7 +49,7 @@ def doors(keeper: Keeper, house: House) -> Iterator[dict[Tls, int]]:
 def test_what_a_member_sends_arrives(
     member: Member, tls: Tls, mechanism: Mechanism, keeper: Keeper, doors: dict[Tls, int]
 ) -> None:
-    recipient = f"{unique(member.name)}@{ELSEWHERE}"
+    recipient = f"{unique(marked(member.name, tls, mechanism))}@{ELSEWHERE}"
     mail = Mail(USER, [recipient], message(DOTS, recipient, USER))
     before = len(keeper.entries())
     member.send(Door(doors[tls], tls, mechanism), [mail])
@@ -55,4 +58,27 @@ def test_what_a_member_sends_arrives(
         arrived.assert_identical(mail.content)
     else:
         arrived.assert_body(mail.body)
+    assert keeper.entries()[before:] == [mechanism]
+
+
+# The other leg in TLS, too.
+
+
+@pytest.mark.usefixtures("through_the_gate")
+@pytest.mark.parametrize("mechanism", Mechanism)
+@pytest.mark.parametrize("tls", Tls)
+def test_a_password_meets_tls_on_both_legs(tls: Tls, mechanism: Mechanism, keeper: Keeper) -> None:
+    recipient = f"{unique('both-legs')}@{ELSEWHERE}"
+    mail = Mail(USER, [recipient], message(DOTS, recipient, USER))
+    port = keeper.starttls_port if tls is Tls.STARTTLS else keeper.implicit_port
+    link = {
+        "tls": "required",
+        "tls_ca": str(papers().ours.root),
+        "tls_name": "relay.example.net",
+        "tls_implicit": tls is Tls.IMPLICIT,
+    }
+    before = len(keeper.entries())
+    with Gate(port, RULES, waits=link, role="submission", papers=(papers().ec,)) as gate:
+        python_smtplib(Door(gate.port, Tls.STARTTLS, mechanism), [mail])
+    keeper.maildir.one(recipient).assert_identical(mail.content)
     assert keeper.entries()[before:] == [mechanism]
