@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 
 import pytest
@@ -10,11 +11,12 @@ from bench.callers import python_smtplib
 from bench.door import Door, Mechanism, Tls
 from bench.forms import DOTS, Mail
 from bench.gate import DIRECT, Gate
-from bench.keepers import ELSEWHERE, KEEPERS, USER, Keeper
+from bench.keepers import ELSEWHERE, KEEPERS, PASSWORD, USER, Keeper
 from bench.mail import message, unique
 from bench.members import MEMBERS, Member
 from bench.papers import papers
 from bench.satellites import marked
+from bench.wire import Wire
 from conftest import House
 
 # The relay's own mechanisms; those that show no password need no TLS, but have it here all the same.
@@ -59,6 +61,25 @@ def test_what_a_member_sends_arrives(
     else:
         arrived.assert_body(mail.body)
     assert keeper.entries()[before:] == [mechanism]
+
+
+# Who is in takes nothing from those who come.
+
+
+@pytest.mark.usefixtures("through_the_gate")
+@pytest.mark.parametrize("hello", ["EHLO", "HELO"])
+def test_who_is_in_and_says_hello_again_takes_auth_from_nobody(hello: str, keeper: Keeper) -> None:
+    answer = b64encode(f"\0{USER}\0{PASSWORD}".encode())
+    # Exim and Dovecot do not offer AUTH to one who is in.
+    with Gate(keeper.port, RULES, role="submission", papers=(papers().ec,)) as gate:
+        for _ in range(2):
+            with Wire(gate.port) as wire:
+                wire.greet()
+                assert "AUTH" in wire.starttls().keywords
+                wire.expect(b"AUTH PLAIN " + answer, "235")
+                wire.expect(f"{hello} other.example.org", "250")
+                wire.envelope(USER, f"{unique('again')}@{ELSEWHERE}")
+                wire.expect("QUIT", "221")
 
 
 # The other leg in TLS, too.
