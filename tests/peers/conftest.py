@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from bench import satellites as SATELLITES
 from bench.front import Front
 from bench.gate import DIRECT, Gate
 from bench.papers import Paper, papers
@@ -54,6 +55,14 @@ def house() -> Iterator[House]:
     it = House()
     yield it
     it.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def satellites() -> Iterator[None]:
+    """They start themselves when they are needed."""
+    yield
+    SATELLITES.POSTFIX.stop()
+    SATELLITES.EXIM.stop()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from bench.ground import wait_until
 from bench.keepers import PASSWORD, USER
 from bench.mail import message, unique
 from bench.members import MEMBERS, Member
+from bench.satellites import marked
 from bench.papers import papers
 from bench.relays import Postfix
 from bench.wire import NAME, Reply, Wire
@@ -89,7 +90,7 @@ def plain(user: str = USER, password: str = PASSWORD) -> bytes:
 def test_what_a_member_sends_arrives(
     member: Member, tls: Tls, mechanism: Mechanism, gate: Gate, relay: Postfix, between: Front
 ) -> None:
-    recipient = unique(member.name) + "@example.com"
+    recipient = unique(marked(member.name, tls, mechanism)) + "@example.com"
     mail = Mail(USER, [recipient], message(DOTS, recipient, USER))
     port = gate.port if tls is Tls.STARTTLS else gate.implicit_port
     member.send(Door(port, tls, mechanism), [mail])

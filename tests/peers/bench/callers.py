@@ -86,7 +86,7 @@ def mutt(door: Door, mails: Mails) -> None:
         door.port, Form.PLAIN, mails,
         f"set smtp_url={scheme}://{quote(door.user, safe='')}@127.0.0.1:{door.port}",
         f"set smtp_pass='{door.password}' smtp_authenticators={door.mechanism.lower()}",
-        f"set ssl_force_tls=yes certificate_file='{door.ca}' ssl_verify_host=yes",
+        f"set certificate_file='{door.ca}' ssl_verify_host=yes",
     )  # fmt: skip
 
 

@@ -187,7 +187,9 @@ def mutt(port: int, form: Form, mails: Sequence[Mail], *more: str) -> None:
     settings = [
         f"set smtp_url=smtp://127.0.0.1:{port}",
         f"set from='{mail.sender}' use_envelope_from=yes envelope_from_address='{mail.sender}' hostname={NAME}",
-        "set copy=no ssl_starttls=yes ssl_force_tls=no send_charset=us-ascii:utf-8 use_domain=no allow_8bit=yes",
+        # Without ssl_starttls it says HELO.
+        f"set ssl_starttls=yes ssl_force_tls={'yes' if more else 'no'}",
+        "set copy=no send_charset=us-ascii:utf-8 use_domain=no allow_8bit=yes",
         *(["set dsn_notify=success dsn_return=hdrs"] if form is Form.DSN else []),
         *more,
     ]

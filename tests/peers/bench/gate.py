@@ -27,9 +27,15 @@ DIRECT = BINARY == "direct"
 RULES = f"""\
 profile = "bench"
 extends = "{{role}}"
-
+{{tls}}
 [lists]
 local_domains = ["{LOCAL_DOMAIN}"]
+"""
+
+# Where no certificate is shown, clients are to be overheard; some take TLS wherever it is offered.
+IN_CLEAR = """
+[tls]
+starttls = "withhold"
 """
 
 # A relay that fails is given up within seconds, or its tests would take hours.
@@ -65,7 +71,7 @@ class Gate:
         try:
             for user, password in accounts.items():
                 self._admit(user, password)
-            self._start(RULES.format(role=role) + rules, waits)
+            self._start(RULES.format(role=role, tls="" if papers else IN_CLEAR) + rules, waits)
         except BaseException as failure:
             failure.add_note(self.log())
             self.stop()

@@ -1,15 +1,16 @@
-"""Those who come with an account: each client by each door, with what it cannot do.
+"""Those who come with an account, by each door and mechanism.
 
 They are held to more than strangers: TLS that is verified, no way round it, and the one mechanism that was asked for.
+There is nothing that one of them cannot do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from . import callers
-from .door import Door, Mechanism, Tls
+from . import callers, satellites
+from .door import Door
 from .forms import Mail
 
 
@@ -19,8 +20,6 @@ class Member:
 
     name: str
     send: Callable[[Door, Sequence[Mail]], None]
-    # What it has no means for, and why.
-    cannot: Mapping[Tls | Mechanism, str] = field(default_factory=dict)
     # Whether it leaves the header alone.
     keeps_header: bool = True
 
@@ -38,4 +37,6 @@ MEMBERS = (
     Member("mutt", callers.mutt, keeps_header=False),
     Member("git-send-email", callers.git_send_email, keeps_header=False),
     Member("s_client", callers.s_client),
+    Member("postfix", satellites.POSTFIX.send),
+    Member("exim", satellites.EXIM.send),
 )

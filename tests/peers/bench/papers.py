@@ -95,7 +95,7 @@ class Papers:
         # The gate has one key of each kind; old clients know RSA alone.
         self.ec = self.ours.issue(NAMES[0], *NAMES[1:], "127.0.0.1")
         self.rsa = self.ours.issue(NAMES[0], *NAMES[1:], "127.0.0.1", key="rsa")
-        self.relay = self.ours.issue("relay.example.net", "127.0.0.1", key="rsa")
+        self.relay = self.ours.issue("relay.example.net", "localhost", "127.0.0.1", key="rsa")
         self.expired = self.ours.issue("expired.example.net", "127.0.0.1", expired=True)
         self.both = self.ours.issue("gate.example.net", "localhost", "127.0.0.1", purpose="serverAuth,clientAuth")
         self.stranger = self.others.issue("client.example.org", purpose="clientAuth")

@@ -159,8 +159,12 @@ class Postfix(Relay):
         """The doors of its master.cf."""
         return f"127.0.0.1:{self.port} inet n - n - 200 smtpd\n"
 
+    def ways_out(self) -> str:
+        """How it sends, other than as main.cf says."""
+        return ""
+
     def _master(self) -> str:
-        return self.services() + """\
+        return self.services() + self.ways_out() + """\
 pickup unix n - n 1 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -206,6 +210,8 @@ class Exim(Relay):
     recipient_field = "Envelope-to"
     offers = frozenset({"PIPELINING", "SIZE", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING"})
     sendmail = ("/usr/sbin/exim4", "-oi", "-odb")
+    # By itself it takes TLS wherever it is offered, whatever the certificate.
+    avoids_tls = True
 
     def configure(self) -> None:
         place = self.enclosure
@@ -217,6 +223,14 @@ class Exim(Relay):
     def doors(self) -> str:
         """Where it listens, and how it is secured."""
         return f"daemon_smtp_ports = {self.port}\ntls_advertise_hosts =\n"
+
+    def routers(self) -> str:
+        """Where it sends, other than to its one port."""
+        return ""
+
+    def transports(self) -> str:
+        """How it does that."""
+        return ""
 
     def authenticators(self) -> str:
         """How it knows its users."""
@@ -257,7 +271,7 @@ mailbox:
   driver = accept
   domains = +kept_domains
   transport = maildir
-{"" if self.towards is None else BOUNCES}onward:
+{"" if self.towards is None else BOUNCES}{self.routers()}onward:
   driver = manualroute
   domains = ! +kept_domains
   route_list = * 127.0.0.1
@@ -265,7 +279,7 @@ mailbox:
   transport = onward
 
 begin transports
-maildir:
+{self.transports()}maildir:
   driver = appendfile
   directory = {MAIL_FOLDER}
   maildir_format
@@ -276,7 +290,7 @@ maildir:
 onward:
   driver = smtp
   port = {self.towards or 9}
-  hosts_avoid_tls = *
+{"  hosts_avoid_tls = *" if self.avoids_tls else ""}
 
 begin retry
 * * F,1m,2s

@@ -32,12 +32,16 @@ class Sender:
     def send(self, port: int, form: Form, mails: Sequence[Mail]) -> None:
         """Submits the messages and waits until the server is done with all of them."""
         if self._server is None:
-            self._server = self.kind(towards=port)
+            self._server = self.start(port)
         self.submit(self._server, form, mails)
         for mail in mails:
             found = _MESSAGE_ID.search(mail.content[:4096])
             assert found
             self._settle(self._server, found[1].decode())
+
+    def start(self, port: int) -> Relay:
+        """The server."""
+        return self.kind(towards=port)
 
     def submit(self, server: Relay, form: Form, mails: Sequence[Mail]) -> None:
         """Hands them to its sendmail."""
@@ -104,6 +108,27 @@ class EximSender(Sender):
         session = opening.encode() + stuffed(mail.content) + b".\r\nQUIT\r\n"
         heard = server.enclosure.run("/usr/sbin/exim4", "-odb", "-bs", stdin=session)
         assert b"250 OK id=" in heard, heard
+
+
+class _OpportunistPostfix(Postfix):
+    def settings(self) -> dict[str, object]:
+        return super().settings() | {"smtp_tls_security_level": "may"}
+
+
+class _OpportunistExim(Exim):
+    avoids_tls = False
+
+
+class PostfixOpportunist(PostfixSender):
+    """As those of the Internet are: it takes TLS where it is offered, and verifies nothing."""
+
+    kind = _OpportunistPostfix
+
+
+class EximOpportunist(EximSender):
+    """Likewise."""
+
+    kind = _OpportunistExim
 
 
 def in_ascii(address: str) -> str:
