@@ -5,7 +5,6 @@
 
 use super::extension::Extension;
 use super::table::table;
-use std::sync::LazyLock;
 
 /// Which argument a verb takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,10 +228,18 @@ impl Verb {
 }
 
 /// The names that have four octets, each as a number, in its place in the table.
-static FOUR: LazyLock<Vec<Option<u32>>> = LazyLock::new(|| {
-    let number = |verb: &Verb| verb.facts().name.as_bytes().try_into().map(u32::from_ne_bytes).ok();
-    Verb::ALL.iter().map(number).collect()
-});
+#[expect(clippy::indexing_slicing, reason = "in a constant: what is out of bounds does not compile")]
+const FOUR: [Option<u32>; Verb::COUNT] = {
+    let mut names = [None; Verb::COUNT];
+    let mut place = 0;
+    while place < Verb::COUNT {
+        if let [a, b, c, d] = *Verb::ALL[place].facts().name.as_bytes() {
+            names[place] = Some(u32::from_ne_bytes([a, b, c, d]));
+        }
+        place += 1;
+    }
+    names
+};
 
 #[cfg(test)]
 mod tests {
