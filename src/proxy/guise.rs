@@ -18,6 +18,8 @@ pub(super) enum Guise {
     Own,
     /// With this in front of everything else.
     Header(Box<[u8]>),
+    /// As the gate itself, which a line in front says: version 1 has UNKNOWN for that, and Postfix does not take it.
+    OwnLine,
     /// As the client: from its address, and from its port where that is free.
     Client(SocketAddr, Port),
 }
@@ -45,7 +47,7 @@ impl Guise {
     pub(super) fn of_gate(identity: Identity) -> Self {
         match identity {
             Identity::None | Identity::Xclient | Identity::Transparent => Self::Own,
-            Identity::ProxyV1 => Self::Header(line(None).into()),
+            Identity::ProxyV1 => Self::OwnLine,
             Identity::ProxyV2 => Self::Header(binary(None).into()),
         }
     }
@@ -61,7 +63,7 @@ impl Guise {
         let told = || Told { client, local, id: id.as_str(), tls: session.client_tls() };
         match identity {
             Identity::None | Identity::Xclient => Self::Own,
-            Identity::ProxyV1 => Self::Header(line(Some(&told())).into()),
+            Identity::ProxyV1 => Self::Header(line(client, local).into()),
             Identity::ProxyV2 => Self::Header(binary(Some(&told())).into()),
             Identity::Transparent => Self::Client(session.who().0, port),
         }
@@ -70,7 +72,7 @@ impl Guise {
     /// Whether it can call this address: an IPv4 client cannot come to an IPv6 relay.
     pub(super) fn suits(&self, address: SocketAddr) -> bool {
         match self {
-            Self::Own | Self::Header(_) => true,
+            Self::Own | Self::OwnLine | Self::Header(_) => true,
             Self::Client(client, _) => client.is_ipv4() == address.is_ipv4(),
         }
     }
@@ -78,7 +80,7 @@ impl Guise {
     /// Calls this address, and says what is to be said first.
     pub(super) async fn call(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let mut stream = match self {
-            Self::Own | Self::Header(_) => TcpStream::connect(address).await?,
+            Self::Own | Self::OwnLine | Self::Header(_) => TcpStream::connect(address).await?,
             Self::Client(client, Port::Any) => from(SocketAddr::new(client.ip(), 0), address).await?,
             Self::Client(client, Port::Kept) => match from(*client, address).await {
                 Err(error) if is_taken(&error) => from(SocketAddr::new(client.ip(), 0), address).await?,
@@ -87,8 +89,13 @@ impl Guise {
         };
         // What is written is complete: there is nothing to wait for.
         let _ = stream.set_nodelay(true);
-        if let Self::Header(header) = self {
-            stream.write_all(header).await?;
+        match self {
+            Self::Header(header) => stream.write_all(header).await?,
+            Self::OwnLine => {
+                let (own, relay) = (stream.local_addr()?, stream.peer_addr()?);
+                stream.write_all(&line(own, relay)).await?;
+            }
+            Self::Own | Self::Client(..) => {}
         }
         Ok(stream)
     }
@@ -134,15 +141,14 @@ fn of_one_family(client: SocketAddr, local: SocketAddr) -> (SocketAddr, SocketAd
     if client.is_ipv4() == local.is_ipv4() { (client, local) } else { (mapped(client), mapped(local)) }
 }
 
-/// Version 1; nobody: the gate speaks for itself.
-fn line(told: Option<&Told<'_>>) -> Vec<u8> {
-    let Some(Told { client, local, .. }) = told else { return b"PROXY UNKNOWN\r\n".to_vec() };
+/// Version 1.
+fn line(client: SocketAddr, local: SocketAddr) -> Vec<u8> {
     let family = if client.is_ipv4() { "TCP4" } else { "TCP6" };
     let (from, to) = (client.ip(), local.ip());
     format!("PROXY {family} {from} {to} {} {}\r\n", client.port(), local.port()).into_bytes()
 }
 
-/// Version 2, likewise.
+/// Version 2; nobody: the gate speaks for itself (LOCAL).
 fn binary(told: Option<&Told<'_>>) -> Vec<u8> {
     const LOCAL: [u8; 2] = [0x20, 0x00];
     let (kind, block) = match told {
@@ -249,7 +255,7 @@ mod tests {
             ("[::ffff:192.0.2.9]:50000", "198.51.100.1:25"),
         ] {
             let told = told(client, local, None);
-            for header in [line(Some(&told)), binary(Some(&told))] {
+            for header in [line(told.client, told.local), binary(Some(&told))] {
                 let plain = |address: &str| {
                     let address: SocketAddr = address.parse().unwrap();
                     SocketAddr::new(address.ip().to_canonical(), address.port())
@@ -258,9 +264,8 @@ mod tests {
                 assert_eq!(header::read(&header), Read::Header(expected, header.len()));
             }
         }
-        for header in [line(None), binary(None)] {
-            assert_eq!(header::read(&header), Read::Header(header::Told::Nobody, header.len()));
-        }
+        let header = binary(None);
+        assert_eq!(header::read(&header), Read::Header(header::Told::Nobody, header.len()));
     }
 
     #[test]

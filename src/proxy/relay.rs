@@ -261,7 +261,7 @@ impl Relay {
             Guise::Client(..) if !suits => Err(LinkFailure::IdentityAbsent),
             // Whether the way back leads here may depend on the client; the relay is asked by the gate itself.
             Guise::Client(..) => Err(LinkFailure::NoConnection),
-            Guise::Own | Guise::Header(_) => {
+            Guise::Own | Guise::OwnLine | Guise::Header(_) => {
                 if self.config.addresses != Addresses::Original {
                     self.is_gone("the relay cannot be reached");
                 }

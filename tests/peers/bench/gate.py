@@ -100,7 +100,7 @@ class Gate:
         ]
 
     def _deployment(self, profile: Path, waits: dict[str, str]) -> list[str]:
-        settings = "".join(f'{key} = "{value}"\n' for key, value in waits.items())
+        settings = "".join(f'{key} = "{value}"\n' for key, value in ({"identity": "none"} | waits).items())
         names = [f"paper{number}" for number, _ in enumerate(self._papers)]
         doors = {"main": (self.port, "starttls")} | ({"implicit": (self.implicit_port, "implicit")} if names else {})
         listeners = "".join(
@@ -128,7 +128,6 @@ listen = "127.0.0.1:{self.admin}"
 {listeners}
 [relay.main]
 address = ["127.0.0.1:{self.relay}"]
-identity = "none"
 {settings}{certificates}""")
         return ["--config", str(path)]
 
