@@ -30,17 +30,16 @@
 //! | `Y` `y` `U` | the question is answered yes, no, unknown; with a digit, one so many before it |
 //! | `S` `s` `T` `L` | stress begins, is over; the tarpit is full; somebody else waits for a link |
 
-use crate::witness::{Client, Demands, Relay};
-use crate::{alike, pieces, rules};
+mod setup;
+
+use crate::witness::{Client, Relay};
+use crate::{alike, pieces};
 use gatepost::event::{Event, LinkFailure, Outcome, Secured, Side, TlsFailure};
-use gatepost::policy::Policy;
-use gatepost::policy::auth::{AuthPolicy, Backend};
 use gatepost::policy::tls::{StartTls, TlsVersion};
-use gatepost::replay::{Certificate, Scene};
-use gatepost::session::{
-    Action, Answer, Answered, Connect, Happening, Moment, Output, RelayTls, Session, WhenDown,
-};
+use gatepost::replay::Certificate;
+use gatepost::session::{Action, Answer, Answered, Happening, Moment, Output, Session};
 use gatepost::smtp::mail_data::LineEnds;
+use setup::Setup;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,63 +47,6 @@ use std::time::Duration;
 const CAP: usize = 40 * 1024;
 /// The most octets that come one by one.
 const SLOW_CAP: usize = 1024;
-
-/// What the first record says.
-struct Setup {
-    policy: Arc<Policy>,
-    scene: Scene,
-    offer: Vec<&'static str>,
-    polite: bool,
-    cut: u8,
-}
-
-impl Setup {
-    fn read(letters: &[u8]) -> Self {
-        let policy = letters.iter().rev().find_map(|letter| rules::policy(*letter));
-        let has = |letter: u8| letters.contains(&letter);
-        let connect = match letters.iter().find(|letter| b"ahn".contains(letter)) {
-            Some(b'a') => Connect::Accept,
-            Some(b'h') => Connect::Hello,
-            Some(_) => Connect::Transaction,
-            None => Connect::Recipient,
-        };
-        let mut offer =
-            vec!["SIZE 100000", "8BITMIME", "SMTPUTF8", "DSN", "ETRN", "STARTTLS", "AUTH PLAIN LOGIN"];
-        let relay_tls = match letters.iter().find(|letter| b"OQ".contains(letter)) {
-            Some(b'O') => RelayTls::Opportunistic,
-            Some(_) => RelayTls::Required,
-            None => RelayTls::None,
-        };
-        offer.extend((!has(b'P')).then_some("PIPELINING"));
-        offer.extend((!has(b'K')).then_some("CHUNKING"));
-        offer.extend(has(b'B').then_some("BINARYMIME"));
-        let scene = Scene {
-            connect,
-            when_down: if has(b'g') { WhenDown::Greet } else { WhenDown::Refuse },
-            learned: !has(b'u'),
-            tls: has(b'i'),
-            relay_tls,
-            relay_certificate: if has(b'V') { Certificate::Unverified } else { Certificate::Verified },
-            offer: offer.iter().map(ToString::to_string).chain(["ENHANCEDSTATUSCODES".to_owned()]).collect(),
-            ..Scene::default()
-        };
-        let cut = letters.iter().find(|letter| b"12".contains(letter)).map_or(0, |letter| letter & 3);
-        let policy = policy.or_else(|| rules::policy(b'd')).expect("the usual policy");
-        Self { policy, scene, offer, polite: !has(b'x'), cut }
-    }
-}
-
-impl Setup {
-    /// What it wants of a session.
-    fn demands(&self) -> Demands {
-        let auth = self.policy.auth();
-        Demands {
-            tls: self.scene.relay_tls == RelayTls::Required,
-            account: auth.policy == AuthPolicy::Required,
-            here: matches!(auth.backend, Backend::File(_)),
-        }
-    }
-}
 
 /// The driver's end of the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +161,7 @@ impl World {
             heard: Vec::new(),
         };
         if setup.scene.tls {
-            let secured = Happening::Secured(Side::Client, world.secured());
+            let secured = Happening::Secured(Side::Client, Box::new(world.secured()));
             world.session.happened(world.now, secured, &mut world.out);
         }
         world.session.begin(world.now, &mut world.out);
@@ -251,7 +193,7 @@ impl World {
             b'M' => self.tell(Happening::MemoryShort),
             b'H' => self.handshake_ends(Ok(())),
             b'N' => {
-                self.handshake_ends(Err(TlsFailure::ALL[usize::from(first(behind)) % TlsFailure::ALL.len()]))
+                self.handshake_ends(Err(TlsFailure::ALL[usize::from(first(behind)) % TlsFailure::ALL.len()]));
             }
             b'Y' => self.answers(Answered::Yes, behind),
             b'y' => self.answers(Answered::No, behind),
@@ -292,10 +234,10 @@ impl World {
         }
     }
 
-    fn secured(&self) -> Box<Secured> {
+    fn secured(&self) -> Secured {
         let peer = self.verified.then(|| "relay.example".into());
         let (version, cipher) = (TlsVersion::V1_3, "TLS_AES_128_GCM_SHA256");
-        Box::new(Secured { version, cipher, name: None, peer, resumed: false })
+        Secured { version, cipher, name: None, peer, resumed: false }
     }
 
     fn handshake_ends(&mut self, how: Result<(), TlsFailure>) {
@@ -312,7 +254,7 @@ impl World {
             }
         }
         match how {
-            Ok(()) => self.tell(Happening::Secured(side, self.secured())),
+            Ok(()) => self.tell(Happening::Secured(side, Box::new(self.secured()))),
             Err(why) => self.tell(Happening::NotSecured(side, why)),
         }
     }

@@ -80,8 +80,8 @@ impl Compiler<'_> {
         let relay = self.relay(allow.as_ref());
         let lenient = self.lenient();
         let Opinions { index, exemptions, ids } = Opinions::compile(self);
-        let expectations: Vec<_> =
-            self.file.expects.iter().filter_map(|entry| self.expectation(entry, &ids)).collect();
+        let own = self.file.expects.iter().filter(|entry| self.is_own(&entry.place));
+        let expectations: Vec<_> = own.filter_map(|entry| self.expectation(entry, &ids)).collect();
         suspicion::check(self, &index, &expectations);
         let (banner, footer) = (self.banner(), self.footer());
         let file = self.file;
@@ -111,6 +111,12 @@ impl Compiler<'_> {
             tls: self.tls.clone(),
             auth: self.auth.clone(),
         })
+    }
+
+    /// Whether it was written by those who wrote the profile. A built-in parent keeps its promises by itself: they speak
+    /// of example.com, and a child that has domains of its own makes promises of its own.
+    pub(super) fn is_own(&self, place: &Place) -> bool {
+        !place.source().is_built_in() || self.merged.source.is_built_in()
     }
 
     fn verbs(&self) -> Vec<Option<VerbRule>> {

@@ -138,7 +138,8 @@ fn unproved(compiler: &Compiler<'_>, index: &RuleIndex, expectations: &[Expectat
     let unproved: Vec<&Rule> = index
         .rules()
         .iter()
-        .filter(|rule| rule.mode == Mode::Enforce && !named.contains(rule.id.as_str()))
+        .filter(|rule| rule.mode == Mode::Enforce && compiler.is_own(&rule.place))
+        .filter(|rule| !named.contains(rule.id.as_str()))
         .collect();
     let Some(first) = unproved.first() else { return };
     let ids: Vec<_> = unproved.iter().map(|rule| format!("`{}`", rule.id)).collect();

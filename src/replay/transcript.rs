@@ -19,7 +19,7 @@
 
 use super::player::{Cuts, Player};
 use super::scene::{Backend, Handshakes, RelayScene, Scene};
-use crate::event::{Event, Force, Side};
+use crate::event::{Event, Force, Side, TlsFailure};
 use crate::policy::Policy;
 use crate::policy::verdict::Action;
 use crate::session::{Answered, Happening};
@@ -37,8 +37,13 @@ pub struct Transcript {
 }
 
 /// What may become of a handshake.
-const HANDSHAKES: [&str; 4] =
-    ["client secured", "client handshake fails", "relay secured", "relay handshake fails"];
+const HANDSHAKES: [&str; 5] = [
+    "client secured",
+    "client handshake fails",
+    "client shows no certificate",
+    "relay secured",
+    "relay handshake fails",
+];
 
 /// What may be said to a question.
 const ANSWERS: [(&str, Answered); 3] =
@@ -241,8 +246,11 @@ fn happens(player: &mut Player, what: &str) -> Result<(), String> {
         "relay goes" => player.relay_goes(),
         "client secured" => return player.handshake_holds(Side::Client),
         "relay secured" => return player.handshake_holds(Side::Relay),
-        "client handshake fails" => return player.handshake_fails(Side::Client),
-        "relay handshake fails" => return player.handshake_fails(Side::Relay),
+        "client handshake fails" => return player.handshake_fails(Side::Client, TlsFailure::Alert),
+        "client shows no certificate" => {
+            return player.handshake_fails(Side::Client, TlsFailure::Certificate);
+        }
+        "relay handshake fails" => return player.handshake_fails(Side::Relay, TlsFailure::Alert),
         "uninspected" if player.is_passing() => {}
         "inspected" if !player.is_passing() => {}
         "stress" => player.happens(Happening::Stressed),

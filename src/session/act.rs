@@ -175,7 +175,7 @@ impl Session {
         out: &mut Output,
     ) -> Turn {
         let spoken = link::spoken(verb, name.octets());
-        let eager = matches!(self.setting.station.connect, Connect::Accept | Connect::Hello);
+        let eager = matches!(self.connect(), Connect::Accept | Connect::Hello);
         let learned = self.setting.learned.is_some() && !eager;
         if let Link::Open { hello, .. } = &self.link
             && *hello != spoken
@@ -238,8 +238,7 @@ impl Session {
     ) -> Turn {
         let Ok(Argument::Mail { parameters, .. }) = &command.argument else { return Turn::Waits };
         let declared = command::declared(parameters);
-        let late =
-            self.setting.station.connect == Connect::Recipient && !matches!(self.link, Link::Open { .. });
+        let late = self.connect() == Connect::Recipient && !matches!(self.link, Link::Open { .. });
         if late {
             let transaction = Transaction::new(command, declared, Standing::Here, held);
             self.phase.turn(Stage::Mail(Box::new(transaction)));

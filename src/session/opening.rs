@@ -3,7 +3,7 @@
 use super::clock::Moment;
 use super::exchange::{Action as Do, Own, Words};
 use super::link::{self, Footing, Introduction, Leg, Link, Progress, Step};
-use super::{Identity, Offer, Output, RelayTls, Session};
+use super::{Connect, Identity, Offer, Output, RelayTls, Session};
 use crate::event::{Event, LinkChange, LinkFailure, Secured, Side, TlsChange, TlsFailure};
 use crate::policy::tls::StartTls;
 use crate::smtp::reply::Heard;
@@ -46,10 +46,10 @@ impl Session {
 
     /// Asks the driver for a link; once the relay has greeted this hello is said, if there is one.
     pub(super) fn open_link(&mut self, now: Moment, hello: Option<Box<[u8]>>, out: &mut Output) {
-        let wanted = match (self.setting.station.relay_tls, self.setting.policy.tls().starttls) {
+        let wanted = match self.setting.station.relay_tls {
             // TLS is the client's to start, with the relay itself.
-            (RelayTls::Opportunistic, StartTls::Passthrough) => RelayTls::None,
-            (wanted, _) => wanted,
+            RelayTls::Opportunistic if self.passes_tls() => RelayTls::None,
+            wanted => wanted,
         };
         out.act(Do::OpenLink);
         let by = now + self.setting.station.waits.open;
@@ -184,12 +184,28 @@ impl Session {
         }
     }
 
+    /// When the link is opened. Where the client starts TLS with the relay itself, what it is offered must be what the
+    /// relay says on this very link, in clear: what others learned of it may have been said in TLS.
+    pub(super) fn connect(&self) -> Connect {
+        match (self.setting.station.connect, self.passes_tls()) {
+            (Connect::Transaction | Connect::Recipient, true) => Connect::Hello,
+            (connect, _) => connect,
+        }
+    }
+
+    /// Whether STARTTLS is between the client and the relay.
+    fn passes_tls(&self) -> bool {
+        self.setting.policy.tls().starttls == StartTls::Passthrough
+    }
+
     /// What the relay offers is remembered, here for as long as no link is open and for sessions to come; but what it
     /// says to HELO is no offer. (One that refused EHLO and took HELO has made none, and that is remembered.)
     pub(super) fn learn(&mut self, offer: &Arc<Offer>, hello: &[u8], out: &mut Output) {
         if !link::is_helo(hello) {
             self.setting.learned = Some(Arc::clone(offer));
-            out.act(Do::Learn(Arc::clone(offer)));
+            if !self.passes_tls() {
+                out.act(Do::Learn(Arc::clone(offer)));
+            }
         }
     }
 

@@ -44,6 +44,8 @@ pub(super) const BAD_CREDENTIALS: Reply = own(Code::CREDENTIALS, 7, 8, "Account 
 pub(super) const NO_MECHANISM: Reply = own(Code::PARAMETER, 5, 4, "This mechanism is not offered here now");
 pub(super) const NO_INITIAL: Reply = own(Code::ARGUMENT, 7, 0, "This mechanism begins with a challenge");
 pub(super) const TLS_FIRST: Reply = own(Code::FIRST, 7, 0, "STARTTLS is needed first");
+/// What nobody hears: there is no TLS to say it in (RFC 3207 4.1).
+pub(super) const NO_CERTIFICATE: Reply = own(Code::NO_SERVICE, 7, 0, "No TLS without a certificate");
 pub(super) const AUTH_FIRST: Reply = own(Code::FIRST, 7, 0, "Authentication is needed first");
 pub(super) const NOT_YOURS: Reply = own(Code::MAILBOX, 7, 1, "This sender is not one of your account's");
 pub(super) const TOO_MANY_FAILURES: Reply = own(Code::CLOSING, 7, 0, "Too many failed authentications");

@@ -38,7 +38,7 @@ impl Session {
 
     /// The pause is over: greets, or asks the relay to.
     pub(super) fn welcome(&mut self, now: Moment, out: &mut Output) {
-        if self.setting.station.connect != Connect::Accept {
+        if self.connect() != Connect::Accept {
             return self.greet(now, None, out);
         }
         self.phase = Phase::Connecting(None);

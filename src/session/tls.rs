@@ -3,14 +3,15 @@
 use super::act::Turn;
 use super::clock::Moment;
 use super::exchange::{Action as Do, Asked, Cleared};
-use super::judge::violation;
+use super::judge::{refusal, violation};
 use super::link::Link;
 use super::opening::Need;
 use super::phase::Phase;
 use super::proven::Proven;
 use super::{Output, Session, replies};
-use crate::event::{Ending, Event, Fate, Secured, Side, TlsChange, TlsFailure};
-use crate::policy::tls::StartTls;
+use crate::event::{Ending, Event, Fate, Force, Secured, Side, TlsChange, TlsFailure};
+use crate::policy::tls::{ClientCertificate, StartTls};
+use crate::policy::verdict::{Action, Check, TlsCheck};
 use crate::smtp::command::Command;
 use crate::smtp::extension::Extension;
 use crate::smtp::reply::{Class, Heard};
@@ -120,6 +121,12 @@ impl Session {
             self.tally.began = self.tally.began.max(now);
         }
         out.tell(Event::Tls(Side::Client, TlsChange::Failed(why)));
+        let required = self.setting.policy.tls().client_certificate == ClientCertificate::Require;
+        if required && why == TlsFailure::Certificate {
+            let check = Check::Tls(TlsCheck::ClientCertificate);
+            let found = refusal(check, Action::Disconnect, replies::NO_CERTIFICATE);
+            self.decide(&found, Force::Enforced, None, b"", out);
+        }
         self.end(now, Ending::TlsFailed, out);
     }
 

@@ -97,3 +97,24 @@ fn a_file_beside_goes_before_the_fragment_that_is_built_in() {
     });
     assert_eq!(compiled.policy.map(|policy| policy.rules()), Some(1), "{:?}", compiled.diagnostics);
 }
+
+#[test]
+fn who_extends_a_built_in_profile_with_domains_of_its_own_need_not_keep_its_promises() {
+    let child = "profile = \"mine\"\nextends = \"inbound\"\n[lists]\nlocal_domains = [\"mine.test\"]\n";
+    let beside = |path: &str| match path {
+        "mine.toml" => Ok(child.to_owned()),
+        "yours.toml" => Ok(child.replace("mine", "yours").replace("inbound", "mine")),
+        other => Err(format!("there is no {other}")),
+    };
+    let expectations = |path: &str, text: &str| {
+        let read = |path: &str| beside(path).map(|file| if path == "mine.toml" { file + text } else { file });
+        let compiled = compile(path, &mut { read });
+        assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
+        compiled.policy.expect(path).expectations().len()
+    };
+    assert_eq!(expectations("mine.toml", ""), 0);
+    let promise = "[[expect]]\nname = \"it greets\"\ndialogue = \"C< 220*\"\n";
+    assert_eq!(expectations("mine.toml", promise), 1);
+    // Those of a parent of one's own are kept.
+    assert_eq!(expectations("yours.toml", promise), 1);
+}

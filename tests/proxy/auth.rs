@@ -98,18 +98,16 @@ fn two_hundred_who_try_passwords_do_not_make_others_wait() {
         })
         .collect();
     times.sort();
-    assert!(times[100] < Duration::from_millis(5), "{:?} {:?}", times[100], times[199]);
     for client in &mut trying {
         client.stream.set_read_timeout(Some(LONG * 3)).unwrap();
         let reply = client.reply();
         assert!(reply.starts_with("535") || reply.starts_with("454"), "{reply}");
     }
-    println!(
-        "NOOP: median {:?}, worst {:?}; all answered after {:?}",
-        times[100],
-        times[199],
-        start.elapsed()
-    );
+    let all = start.elapsed();
+    println!("NOOP: median {:?}, worst {:?}; all answered after {all:?}", times[100], times[199]);
+    // Whoever compared passwords where mail is served would let each wait for all that are before it. Measured against
+    // their own time, it holds on a machine that is busy, too.
+    assert!(times[100] * 100 < all, "{:?} of {all:?}", times[100]);
 }
 
 #[test]

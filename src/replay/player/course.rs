@@ -29,8 +29,8 @@ impl Player {
     }
 
     /// It does not.
-    pub fn handshake_fails(&mut self, side: Side) -> Result<(), String> {
-        self.ends_handshake(side, Err(TlsFailure::Alert))
+    pub fn handshake_fails(&mut self, side: Side, why: TlsFailure) -> Result<(), String> {
+        self.ends_handshake(side, Err(why))
     }
 
     fn ends_handshake(&mut self, side: Side, how: Result<(), TlsFailure>) -> Result<(), String> {

@@ -6,9 +6,9 @@ speak to the relay itself, which shows whether the bench is right before it judg
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from .ground import PROJECT, free_port, make_place, remove_place, wait_until
+from .ground import PROJECT, free_port, listens, make_place, remove_place, wait_until
 from .papers import Paper
 from .relays import LOCAL_DOMAIN
 
@@ -46,14 +46,15 @@ class Gate:
         self,
         relay: int,
         rules: str = "",
-        waits: dict[str, str] | None = None,
+        waits: Mapping[str, object] | None = None,
         relay_is_up: bool = True,
         role: str = "inbound",
         papers: Sequence[Paper] = (),
         accounts: Mapping[str, str] = MappingProxyType({}),
+        listener: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self.relay = relay
-        self._papers = papers
+        self._papers, self._listener = papers, listener
         self._relay_is_up = relay_is_up
         self.process: subprocess.Popen[bytes] | None = None
         if DIRECT:
@@ -76,7 +77,7 @@ class Gate:
             [BINARY, "passwd", self.place / "users", user], input=password.encode(), capture_output=True, check=True
         )
 
-    def _start(self, rules: str, waits: dict[str, str] | None) -> None:
+    def _start(self, rules: str, waits: Mapping[str, object] | None) -> None:
         profile = self.place / "bench.toml"
         profile.write_text(rules)
         plain = waits is None and not self._papers
@@ -99,8 +100,7 @@ class Gate:
             *("--admin", f"127.0.0.1:{self.admin}"),
         ]
 
-    def _deployment(self, profile: Path, waits: dict[str, str]) -> list[str]:
-        settings = "".join(f'{key} = "{value}"\n' for key, value in ({"identity": "none"} | waits).items())
+    def _deployment(self, profile: Path, waits: Mapping[str, object]) -> list[str]:
         names = [f"paper{number}" for number, _ in enumerate(self._papers)]
         doors = {"main": (self.port, "starttls")} | ({"implicit": (self.implicit_port, "implicit")} if names else {})
         listeners = "".join(
@@ -111,8 +111,7 @@ listen = ["127.0.0.1:{port}"]
 rules = "{profile}"
 relay = "main"
 tls = "{tls}"
-{f'certificates = {names}' if names else ''}
-"""
+{_settings({"certificates": names} if names else {})}{_settings(self._listener)}"""
             for name, (port, tls) in doors.items()
         )
         certificates = "".join(
@@ -128,7 +127,7 @@ listen = "127.0.0.1:{self.admin}"
 {listeners}
 [relay.main]
 address = ["127.0.0.1:{self.relay}"]
-{settings}{certificates}""")
+{_settings({"identity": "none"} | dict(waits))}{certificates}""")
         return ["--config", str(path)]
 
     def _ready(self) -> bool:
@@ -144,11 +143,7 @@ address = ["127.0.0.1:{self.relay}"]
             return False
 
     def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=2).close()
-        except OSError:
-            return False
-        return True
+        return listens(self.port)
 
     def log(self) -> str:
         """What it printed."""
@@ -193,6 +188,11 @@ address = ["127.0.0.1:{self.relay}"]
     def __exit__(self, *_: object) -> None:
         self.assert_alive()
         self.stop()
+
+
+def _settings(values: Mapping[str, object]) -> str:
+    """Lines of TOML. Texts, numbers, truth and lists of these look the same in JSON."""
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
 
 
 def _status(pid: int, field: str) -> int:

@@ -72,3 +72,12 @@ def greets(port: int) -> bool:
             return probe.recv(3) == b"220"
     except OSError:
         return False
+
+
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections on the port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    except OSError:
+        return False
+    return True

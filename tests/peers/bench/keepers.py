@@ -53,11 +53,19 @@ class PostfixKeeper(Keeper, Postfix):
 
     packages = ["postfix", "sasl2-bin"]
     entered = r"sasl_method=([\w-]+), sasl_username=" + USER
+
+    def __init__(self) -> None:
+        # One more with STARTTLS, whose certificate has expired.
+        self.expired_port = free_port()
+        super().__init__()
     foreign_domains = (ELSEWHERE,)
 
     def configure(self) -> None:
         super().configure()
         self._place_papers()
+        self.enclosure.copy(papers().expired.chain, "/etc/papers/expired.pem")
+        self.enclosure.copy(papers().expired.key, "/etc/papers/expired.key")
+        self.enclosure.copy(papers().ours.root, "/etc/papers/ca.pem")
         self.enclosure.folder("/etc/postfix/sasl")
         self.enclosure.write(
             "/etc/postfix/sasl/smtpd.conf",
@@ -72,6 +80,8 @@ class PostfixKeeper(Keeper, Postfix):
             "smtpd_sasl_path": "smtpd",
             "cyrus_sasl_config_path": "/etc/postfix/sasl",
             "smtpd_tls_chain_files": f"{_KEY}, {_CHAIN}",
+            "smtpd_tls_CAfile": "/etc/papers/ca.pem",
+            "smtpd_tls_ask_ccert": "yes",
             "smtpd_tls_loglevel": 1,
         }
 
@@ -80,6 +90,8 @@ class PostfixKeeper(Keeper, Postfix):
 127.0.0.1:{self.port} inet n - n - 200 smtpd
 127.0.0.1:{self.starttls_port} inet n - n - 200 smtpd -o smtpd_tls_security_level=may
 127.0.0.1:{self.implicit_port} inet n - n - 200 smtpd -o smtpd_tls_wrappermode=yes
+127.0.0.1:{self.expired_port} inet n - n - 200 smtpd -o smtpd_tls_security_level=may
+  -o smtpd_tls_chain_files=/etc/papers/expired.key,/etc/papers/expired.pem
 """
 
     def prepare(self) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import subprocess
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 from .ground import make_place, remove_place
@@ -39,6 +41,12 @@ class Paper:
     chain: Path
     key: Path
 
+    @property
+    def pin(self) -> str:
+        """SHA-256 of its key in base64, as HTTP once pinned them (RFC 7469 2.4)."""
+        lines = _openssl("x509", "-in", self.chain, "-noout", "-pubkey").splitlines()
+        return b64encode(sha256(b64decode(b"".join(lines[1:-1]))).digest()).decode()
+
 
 class Authority:
     """A CA, and what it has signed."""
@@ -51,7 +59,7 @@ class Authority:
         self._office = self._place / "office.conf"
         self._office.write_text(_OFFICE.format(place=self._place))
         _openssl(
-            "req", "-x509", *_KEYS["ec"], "-noenc", "-days", "30", "-subj", f"/CN=The {name} CA",
+            "req", "-x509", *_KEYS["ec"], "-noenc", "-days", "120", "-subj", f"/CN=The {name} CA",
             "-addext", "keyUsage=critical,keyCertSign,cRLSign",
             "-keyout", self._place / "root.key", "-out", self.root,
         )  # fmt: skip
@@ -72,7 +80,7 @@ class Authority:
         ended = ("-startdate", "20200101000000Z", "-enddate", "20210101000000Z")
         _openssl(
             "ca", "-batch", "-notext", "-config", self._office, "-cert", self.root, "-keyfile", self._place / "root.key",
-            "-in", request, "-out", paper.chain, "-extfile", extensions, *(ended if expired else ("-days", "20")),
+            "-in", request, "-out", paper.chain, "-extfile", extensions, *(ended if expired else ("-days", "100")),
         )  # fmt: skip
         return paper
 
@@ -89,6 +97,8 @@ class Papers:
         self.rsa = self.ours.issue(NAMES[0], *NAMES[1:], "127.0.0.1", key="rsa")
         self.relay = self.ours.issue("relay.example.net", "127.0.0.1", key="rsa")
         self.expired = self.ours.issue("expired.example.net", "127.0.0.1", expired=True)
+        self.both = self.ours.issue("gate.example.net", "localhost", "127.0.0.1", purpose="serverAuth,clientAuth")
+        self.stranger = self.others.issue("client.example.org", purpose="clientAuth")
         self.client = self.ours.issue("client.example.org", purpose="clientAuth")
 
 
@@ -98,6 +108,7 @@ def papers() -> Papers:
     return Papers()
 
 
-def _openssl(*arguments: str | Path) -> None:
+def _openssl(*arguments: str | Path) -> bytes:
     done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, check=False, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, (arguments, done.stderr.decode())
+    return done.stdout

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 from dataclasses import dataclass
+from typing import Any
+
+from .papers import papers
 
 NAME = "client.example.org"
 
@@ -59,6 +63,17 @@ class Wire:
 
     def __exit__(self, *_: object) -> None:
         self.socket.close()
+
+    def secure(self, **how: Any) -> None:
+        """TLS from here on, verified by the bench's CA. What came in clear and was not read stays, for the test to find."""
+        trust = ssl.create_default_context(cafile=str(papers().ours.root))
+        self.socket = trust.wrap_socket(self.socket, server_hostname="localhost", **how)
+
+    def starttls(self) -> Reply:
+        """STARTTLS, TLS, and EHLO again; gives EHLO's reply."""
+        self.expect("STARTTLS", "220")
+        self.secure()
+        return self.expect(f"EHLO {NAME}", "250")
 
     def send(self, octets: bytes) -> None:
         """These octets, as they are."""
