@@ -14,7 +14,7 @@ use gatepost::policy::document::{Document, Section, unknown_word};
 use gatepost::policy::network::NetworkSet;
 use gatepost::policy::quantity::Octets;
 use gatepost::policy::source::{Diagnostic, Findings, Located, Source};
-use gatepost::proxy::config::{Address, Admin, Deployment, Listener, Relay, Reserve};
+use gatepost::proxy::config::{Accept, Address, Admin, Deployment, Listener, Relay, Reserve};
 pub(super) use outlook::outlook;
 use security::Named;
 use std::net::SocketAddr;
@@ -56,6 +56,9 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
     };
     let listeners: Vec<_> =
         top.list("listener").iter().filter_map(|section| house.listener(section)).collect();
+    if !findings.has_errors() {
+        accept::check_original(&listeners, &relays, &top);
+    }
     drop(top);
     Some(Deployment {
         name: name.filter(|_| !findings.has_errors())?,
@@ -116,7 +119,7 @@ impl House<'_> {
         let name = section.require::<String>("name");
         let from = section.node("from").map(|node| from::networks(node, &self.named, section.findings()));
         let accept = accept::read(section, &self.named, from.is_some());
-        let listen = self.listen(section, from.is_some());
+        let listen = self.listen(section, &accept, from.is_some());
         let rules = section.require::<String>("rules");
         let relay = section.require::<String>("relay").and_then(|name| self.relay(name, section.findings()));
         let sessions = some(section, "sessions", Listener::SESSIONS);
@@ -162,11 +165,12 @@ impl House<'_> {
 
     /// The addresses. One that is for some networks alone may leave them out: then it stands
     /// where the one above it does.
-    fn listen(&mut self, section: &Section<'_>, narrow: bool) -> Option<Vec<SocketAddr>> {
+    fn listen(&mut self, section: &Section<'_>, accept: &Accept, narrow: bool) -> Option<Vec<SocketAddr>> {
         if narrow && section.node("listen").is_none() && !self.last.is_empty() {
             return Some(self.last.clone());
         }
         let listen = section.require::<Vec<Located<SocketAddr>>>("listen")?;
+        accept::check_listen(accept, &listen.value, section.findings());
         for address in &listen.value {
             // A free port is another one each time.
             let taken = address.value.port() != 0 && self.listen.contains(&address.value);

@@ -142,7 +142,7 @@ impl Subject<'_> {
 
     /// Whether the way to it is inside this host.
     fn is_beside(&self) -> bool {
-        self.relay.addresses.iter().all(|address| match &address.host {
+        self.relay.addresses.known().iter().all(|address| match &address.host {
             Host::Ip(ip) => ip.is_loopback(),
             Host::Name(name) => name == "localhost",
         })

@@ -1,8 +1,11 @@
 //! How a connection comes in: from whom, and with which header in front.
 
+use super::config::Accept;
+use super::guise::Port;
 use super::header::{self, Told};
 use super::means::Descriptor;
 use crate::event::ProxyHeader;
+use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,6 +25,8 @@ pub(super) struct Caller {
     pub(super) client: SocketAddr,
     /// The address that the client called; none: the socket knows.
     pub(super) local: Option<SocketAddr>,
+    /// That of the first link, where it comes from the client's address.
+    pub(super) port: Port,
 }
 
 impl Caller {
@@ -29,7 +34,24 @@ impl Caller {
     pub(super) fn new(stream: TcpStream, descriptor: Descriptor, peer: SocketAddr) -> Self {
         // An IPv4 client of an IPv6 socket is an IPv4 client, for rules and counts alike.
         let client = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        Self { stream, descriptor, client, local: None }
+        Self { stream, descriptor, client, local: None, port: Port::Kept }
+    }
+
+    /// Whether it called somebody else than the gate, which listens on `own`; whom, is known from now on. A link to the
+    /// gate's own address would be its own next client.
+    pub(super) fn was_intercepted(&mut self, accept: &Accept, own: SocketAddr) -> bool {
+        let Ok(local) = self.stream.local_addr() else { return false };
+        self.local = if *accept == Accept::Redirect {
+            // The client's port is taken by what NAT remembers: a link from it would never be answered.
+            self.port = Port::Any;
+            let socket = SockRef::from(&self.stream);
+            let called =
+                if self.client.is_ipv4() { socket.original_dst_v4() } else { socket.original_dst_v6() };
+            called.ok().and_then(|called| called.as_socket()).filter(|called| *called != local)
+        } else {
+            Some(local).filter(|called| *called != own)
+        };
+        self.local.is_some()
     }
 
     /// Takes the PROXY header off, and not an octet more: what stands behind it may be TLS.

@@ -87,6 +87,36 @@ pub enum Accept {
     Direct,
     /// From one of these proxies, whose PROXY header says who the client is; from nobody else, and never without.
     ProxyProtocol(NetworkSet),
+    /// From the client on its way to somebody else, its address and theirs untouched (TPROXY).
+    Tproxy,
+    /// Likewise, but turned to the gate by NAT, which remembers whom it called (REDIRECT).
+    Redirect,
+}
+
+impl Accept {
+    /// Whether the client called somebody else.
+    pub fn intercepts(&self) -> bool {
+        matches!(self, Self::Tproxy | Self::Redirect)
+    }
+}
+
+/// `address` of a relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Addresses {
+    /// These, in this order.
+    Known(Vec<Address>),
+    /// The one that the client called.
+    Original,
+}
+
+impl Addresses {
+    /// Those that are known.
+    pub fn known(&self) -> &[Address] {
+        match self {
+            Self::Known(known) => known,
+            Self::Original => &[],
+        }
+    }
 }
 
 /// `tls` of a listener: how TLS comes about.
@@ -113,8 +143,8 @@ pub struct Reserve {
 pub struct Relay {
     /// Its name in logs and metrics.
     pub name: String,
-    /// Its addresses.
-    pub addresses: Vec<Address>,
+    /// Where it is.
+    pub addresses: Addresses,
     /// Which of them is tried first.
     pub balance: Balance,
     /// When the link is opened.
@@ -278,7 +308,7 @@ impl Relay {
     pub fn new(name: impl Into<String>, addresses: Vec<Address>) -> Self {
         Self {
             name: name.into(),
-            addresses,
+            addresses: Addresses::Known(addresses),
             balance: Balance::default(),
             connect: Connect::default(),
             links: Self::LINKS,

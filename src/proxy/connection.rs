@@ -11,6 +11,7 @@ mod securing;
 
 use super::alarm::Alarm;
 use super::farewell::Farewell;
+use super::guise::Port;
 use super::link::{Link, Opened};
 use super::listener::Door;
 use super::means::Share;
@@ -49,6 +50,8 @@ pub(super) struct Connection {
     stay: Stay,
     /// What the session waits to be told. Apart, because hardly any does.
     question: Option<Box<Open>>,
+    /// The port of the next link, where it comes from the client's address.
+    port: Port,
     rank: Rank,
     place: Place,
 }
@@ -77,7 +80,12 @@ enum Course {
 }
 
 impl Connection {
-    pub(super) fn new(door: Arc<Door>, client: Wire, (rank, place): (Rank, Place), setting: Setting) -> Self {
+    pub(super) fn new(
+        door: Arc<Door>,
+        (client, port): (Wire, Port),
+        (rank, place): (Rank, Place),
+        setting: Setting,
+    ) -> Self {
         Self {
             client,
             way: Way::None,
@@ -88,6 +96,7 @@ impl Connection {
             stay: Stay::default(),
             question: None,
             session: Session::new(setting),
+            port,
             rank,
             place,
             door,

@@ -1,13 +1,15 @@
 //! The whole of it, running: threads, listeners, the way out.
 
 use super::clerks::Clerks;
-use super::config::{Admin, Deployment, Listener};
+use super::config::{Accept, Admin, Deployment, Listener};
+use super::guise::may_be_transparent;
 use super::listener::{Door, Drain, Phase, bind};
 use super::lock;
 use super::means::Means;
 use super::papers::{Expiries, Papers};
 use super::porch::Porch;
 use super::relay::Relay;
+use crate::session::Identity;
 use crate::telemetry::endpoint::Endpoint;
 use crate::telemetry::{Metrics, Telemetry};
 use std::collections::HashMap;
@@ -179,13 +181,19 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         let share = (Arc::clone(&means), Arc::clone(&drain), Arc::clone(&clerks));
         doors.push(Door::new(&deployment.name, listener, Arc::clone(relay), share, &telemetry));
     }
+    if deployment.relays.iter().any(|relay| relay.identity == Identity::Transparent) {
+        may_be_transparent().map_err(|error| privileged("identity = \"transparent\"", &error))?;
+    }
     let (sockets, addresses) = open(&deployment.listeners, &doors, telemetry.metrics())?;
     let (doors, relays): (Arc<[_]>, Vec<_>) = (doors.into(), relays.into_values().collect());
     let expiries = papers.post(&doors, &relays);
     expiries.show(telemetry.metrics());
     let expiries = Arc::new(Mutex::new(expiries));
-    let admin =
-        deployment.admin.clone().map(|admin| bind(admin.listen).map(|socket| (admin, socket))).transpose()?;
+    let admin = deployment
+        .admin
+        .clone()
+        .map(|admin| bind(admin.listen, &Accept::Direct).map(|socket| (admin, socket)))
+        .transpose()?;
     let admin_address = admin.as_ref().map(|(_, socket)| socket.local_addr()).transpose()?;
     let mut started = Vec::new();
     for number in 0..threads.max(1) {
@@ -243,9 +251,9 @@ fn open(listeners: &[Listener], doors: &[Arc<Door>], metrics: &Metrics) -> io::R
             let beside = || all().filter(|(other, _)| other.from.is_some() && other.listen.contains(address));
             let others =
                 beside().map(|(other, door)| (other.from.clone().unwrap_or_default(), Arc::clone(door)));
-            let headers = metrics.proxy_headers(&listener.name);
-            let porch = Porch::new(Arc::clone(door), others, listener.accept.clone(), headers);
-            let socket = bind(*address).map_err(|error| at(*address, &error))?;
+            let figures = metrics.comings(&listener.name);
+            let porch = Porch::new(Arc::clone(door), others, listener.accept.clone(), figures);
+            let socket = bind(*address, &listener.accept).map_err(|error| at(*address, &error))?;
             let bound = socket.local_addr()?;
             addresses.push((listener.name.clone(), bound));
             addresses.extend(beside().map(|(other, _)| (other.name.clone(), bound)));
@@ -253,6 +261,11 @@ fn open(listeners: &[Listener], doors: &[Arc<Door>], metrics: &Metrics) -> io::R
         }
     }
     Ok((sockets, addresses))
+}
+
+/// What an error means for which root is needed, or a part of what root may do.
+fn privileged(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what} needs CAP_NET_RAW or CAP_NET_ADMIN: {error}"))
 }
 
 fn at(address: SocketAddr, error: &io::Error) -> io::Error {

@@ -2,10 +2,11 @@
 
 use crate::event::Secured;
 use crate::session::{Identity, Session};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// What version 2 of the PROXY protocol begins with.
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -17,6 +18,19 @@ pub(super) enum Guise {
     Own,
     /// With this in front of everything else.
     Header(Box<[u8]>),
+    /// As the gate itself, which a line in front says: version 1 has UNKNOWN for that, and Postfix does not take it.
+    OwnLine,
+    /// As the client: from its address, and from its port where that is free.
+    Client(SocketAddr, Port),
+}
+
+/// The port of a link that comes from the client's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Port {
+    /// The client's own.
+    Kept,
+    /// Any: the client's is taken, by an earlier link or by what NAT remembers.
+    Any,
 }
 
 /// A client, as a header tells of it.
@@ -32,14 +46,14 @@ impl Guise {
     /// Of the gate, that only wants to know what is offered.
     pub(super) fn of_gate(identity: Identity) -> Self {
         match identity {
-            Identity::None | Identity::Xclient => Self::Own,
-            Identity::ProxyV1 => Self::Header(line(None).into()),
+            Identity::None | Identity::Xclient | Identity::Transparent => Self::Own,
+            Identity::ProxyV1 => Self::OwnLine,
             Identity::ProxyV2 => Self::Header(binary(None).into()),
         }
     }
 
     /// Of the client of this session.
-    pub(super) fn of_client(identity: Identity, session: &Session) -> Self {
+    pub(super) fn of_client(identity: Identity, session: &Session, port: Port) -> Self {
         let (client, id) = session.who();
         let nowhere = match client.ip() {
             IpAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -49,21 +63,71 @@ impl Guise {
         let told = || Told { client, local, id: id.as_str(), tls: session.client_tls() };
         match identity {
             Identity::None | Identity::Xclient => Self::Own,
-            Identity::ProxyV1 => Self::Header(line(Some(&told())).into()),
+            Identity::ProxyV1 => Self::Header(line(client, local).into()),
             Identity::ProxyV2 => Self::Header(binary(Some(&told())).into()),
+            Identity::Transparent => Self::Client(session.who().0, port),
+        }
+    }
+
+    /// Whether it can call this address: an IPv4 client cannot come to an IPv6 relay.
+    pub(super) fn suits(&self, address: SocketAddr) -> bool {
+        match self {
+            Self::Own | Self::OwnLine | Self::Header(_) => true,
+            Self::Client(client, _) => client.is_ipv4() == address.is_ipv4(),
         }
     }
 
     /// Calls this address, and says what is to be said first.
     pub(super) async fn call(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let mut stream = TcpStream::connect(address).await?;
+        let mut stream = match self {
+            Self::Own | Self::OwnLine | Self::Header(_) => TcpStream::connect(address).await?,
+            Self::Client(client, Port::Any) => from(SocketAddr::new(client.ip(), 0), address).await?,
+            Self::Client(client, Port::Kept) => match from(*client, address).await {
+                Err(error) if is_taken(&error) => from(SocketAddr::new(client.ip(), 0), address).await?,
+                called => called?,
+            },
+        };
         // What is written is complete: there is nothing to wait for.
         let _ = stream.set_nodelay(true);
-        if let Self::Header(header) = self {
-            stream.write_all(header).await?;
+        match self {
+            Self::Header(header) => stream.write_all(header).await?,
+            Self::OwnLine => {
+                let (own, relay) = (stream.local_addr()?, stream.peer_addr()?);
+                stream.write_all(&line(own, relay)).await?;
+            }
+            Self::Own | Self::Client(..) => {}
         }
         Ok(stream)
     }
+}
+
+/// Calls from an address that may be somebody else's.
+async fn from(own: SocketAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(own), Type::STREAM, Some(Protocol::TCP))?;
+    be_transparent(&socket, own)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&own.into())?;
+    TcpSocket::from_std_stream(socket.into()).connect(address).await
+}
+
+/// Lets a socket have an address that is not this host's. It needs `CAP_NET_RAW` or `CAP_NET_ADMIN`.
+pub(super) fn be_transparent(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    match address {
+        SocketAddr::V4(_) => socket.set_ip_transparent_v4(true),
+        SocketAddr::V6(_) => socket.set_ip_transparent_v6(true),
+    }
+}
+
+/// Whether links may come as clients: it is better known at the start than at the first mail.
+pub(super) fn may_be_transparent() -> io::Result<()> {
+    let own = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let socket = Socket::new(Domain::for_address(own), Type::STREAM, Some(Protocol::TCP))?;
+    be_transparent(&socket, own)
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable)
 }
 
 /// A header tells of two addresses of one family: an IPv4 address can be written in IPv6.
@@ -77,15 +141,14 @@ fn of_one_family(client: SocketAddr, local: SocketAddr) -> (SocketAddr, SocketAd
     if client.is_ipv4() == local.is_ipv4() { (client, local) } else { (mapped(client), mapped(local)) }
 }
 
-/// Version 1; nobody: the gate speaks for itself.
-fn line(told: Option<&Told<'_>>) -> Vec<u8> {
-    let Some(Told { client, local, .. }) = told else { return b"PROXY UNKNOWN\r\n".to_vec() };
+/// Version 1.
+fn line(client: SocketAddr, local: SocketAddr) -> Vec<u8> {
     let family = if client.is_ipv4() { "TCP4" } else { "TCP6" };
     let (from, to) = (client.ip(), local.ip());
     format!("PROXY {family} {from} {to} {} {}\r\n", client.port(), local.port()).into_bytes()
 }
 
-/// Version 2, likewise.
+/// Version 2; nobody: the gate speaks for itself (LOCAL).
 fn binary(told: Option<&Told<'_>>) -> Vec<u8> {
     const LOCAL: [u8; 2] = [0x20, 0x00];
     let (kind, block) = match told {
@@ -192,7 +255,7 @@ mod tests {
             ("[::ffff:192.0.2.9]:50000", "198.51.100.1:25"),
         ] {
             let told = told(client, local, None);
-            for header in [line(Some(&told)), binary(Some(&told))] {
+            for header in [line(told.client, told.local), binary(Some(&told))] {
                 let plain = |address: &str| {
                     let address: SocketAddr = address.parse().unwrap();
                     SocketAddr::new(address.ip().to_canonical(), address.port())
@@ -201,9 +264,8 @@ mod tests {
                 assert_eq!(header::read(&header), Read::Header(expected, header.len()));
             }
         }
-        for header in [line(None), binary(None)] {
-            assert_eq!(header::read(&header), Read::Header(header::Told::Nobody, header.len()));
-        }
+        let header = binary(None);
+        assert_eq!(header::read(&header), Read::Header(header::Told::Nobody, header.len()));
     }
 
     #[test]

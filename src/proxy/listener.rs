@@ -2,8 +2,9 @@
 
 use super::caller::Caller;
 use super::clerks::Clerks;
-use super::config::Arrival;
+use super::config::{Accept, Arrival};
 use super::connection::Connection;
+use super::guise::be_transparent;
 use super::means::Means;
 use super::relay::Relay;
 use super::reserve::Rank;
@@ -193,7 +194,7 @@ impl Door {
     }
 
     /// Takes in whoever has connected, or says why not.
-    pub(super) fn receive(self: &Arc<Self>, Caller { stream, descriptor, client, local }: Caller) {
+    pub(super) fn receive(self: &Arc<Self>, Caller { stream, descriptor, client, local, port }: Caller) {
         let policy = self.policy();
         let guest = self.guest(client, &policy);
         let sufficient = self.means.suffice(guest.rank);
@@ -212,7 +213,7 @@ impl Door {
             admission: admission.and(sufficient).and_then(|()| self.admit()),
         };
         self.desk.enter();
-        tokio::spawn(Connection::new(Arc::clone(self), wire, (guest.rank, place), setting));
+        tokio::spawn(Connection::new(Arc::clone(self), (wire, port), (guest.rank, place), setting));
     }
 
     /// Who has come. Those whom the rules name, or except, are bounded by the number of all sessions alone.
@@ -252,11 +253,14 @@ impl Door {
 
 /// Binds a listening socket. There is one for an address, whatever the number of threads: closing one of several
 /// would reset what waits in its own queue, and a second process would start without an error.
-pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+pub(super) fn bind(address: SocketAddr, accept: &Accept) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // An IPv4 address is listened on only where the file says so.
         socket.set_only_v6(true)?;
+    }
+    if *accept == Accept::Tproxy {
+        be_transparent(&socket, address)?;
     }
     socket.set_reuse_address(true)?;
     // Accepted sockets inherit it.

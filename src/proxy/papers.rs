@@ -48,18 +48,26 @@ impl Papers {
     ) -> Result<(), String> {
         let listeners = |of: &Deployment| -> Vec<_> {
             let settled = |one: &Listener| {
-                (one.name.clone(), one.listen.clone(), one.from.clone(), one.relay.clone(), one.arrival)
+                (
+                    one.name.clone(),
+                    one.listen.clone(),
+                    one.from.clone(),
+                    one.relay.clone(),
+                    one.arrival,
+                    one.accept.clone(),
+                )
             };
             of.listeners.iter().map(settled).collect()
         };
         let relays = |of: &Deployment| -> Vec<_> {
-            let settled =
-                |one: &config::Relay| (one.name.clone(), one.addresses.clone(), one.tls, one.terms.implicit);
+            let settled = |one: &config::Relay| {
+                (one.name.clone(), one.addresses.clone(), one.tls, one.terms.implicit, one.identity)
+            };
             of.relays.iter().map(settled).collect()
         };
         if listeners(before) != listeners(now) || relays(before) != relays(now) {
             return Err(
-                "listeners or relays have other names, addresses or kinds of TLS: that needs a restart"
+                "listeners or relays have other names, addresses, kinds of TLS or ways to say who a client is: that needs a restart"
                     .into(),
             );
         }

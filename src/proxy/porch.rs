@@ -7,7 +7,7 @@ use super::listener::{Door, REST};
 use super::means::Descriptor;
 use super::seldom::Seldom;
 use crate::event::ProxyHeader;
-use crate::telemetry::OfHeaders;
+use crate::telemetry::OfComings;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -23,7 +23,7 @@ pub(super) struct Porch {
     /// By the length of the prefix, the longest last.
     narrow: BTreeMap<u8, HashMap<IpNet, Arc<Door>>>,
     accept: Accept,
-    headers: OfHeaders,
+    figures: OfComings,
     /// Peers that are turned away are spoken of.
     noted: Seldom,
 }
@@ -34,7 +34,7 @@ impl Porch {
         open: Arc<Door>,
         others: impl IntoIterator<Item = (Vec<IpNet>, Arc<Door>)>,
         accept: Accept,
-        headers: OfHeaders,
+        figures: OfComings,
     ) -> Self {
         let mut narrow: BTreeMap<u8, HashMap<_, _>> = BTreeMap::new();
         for (networks, door) in others {
@@ -43,7 +43,7 @@ impl Porch {
                 of_length.entry(network.trunc()).or_insert_with(|| Arc::clone(&door));
             }
         }
-        Self { open, narrow, accept, headers, noted: Seldom::default() }
+        Self { open, narrow, accept, figures, noted: Seldom::default() }
     }
 
     fn door(&self, client: IpAddr) -> &Arc<Door> {
@@ -55,7 +55,7 @@ impl Porch {
     }
 
     /// Leads to a door, who is to come in.
-    fn receive(self: &Arc<Self>, mut caller: Caller) {
+    fn receive(self: &Arc<Self>, mut caller: Caller, own: SocketAddr) {
         match &self.accept {
             Accept::Direct => self.lead(caller),
             Accept::ProxyProtocol(trusted) if trusted.contains(caller.client.ip()) => {
@@ -63,16 +63,26 @@ impl Porch {
                 tokio::spawn(async move {
                     let proxy = caller.client;
                     let header = caller.take_header().await;
-                    porch.headers.count(header);
+                    porch.figures.count(header);
                     match header {
                         ProxyHeader::Client | ProxyHeader::Nobody => porch.lead(caller),
                         wrong => porch.note(proxy, wrong),
                     }
                 });
             }
+            Accept::Tproxy | Accept::Redirect => {
+                if caller.was_intercepted(&self.accept, own) {
+                    return self.lead(caller);
+                }
+                self.figures.stray();
+                if self.noted.is_due(self.open.means.now()) {
+                    let (listener, peer) = (self.open.listener(), caller.client);
+                    tracing::warn!(listener, %peer, "closed: it called the gate itself, and not somebody behind it");
+                }
+            }
             // Whoever could say so would be anybody to the rules, and to the relay.
             Accept::ProxyProtocol(_) => {
-                self.headers.count(ProxyHeader::Untrusted);
+                self.figures.count(ProxyHeader::Untrusted);
                 self.note(caller.client, ProxyHeader::Untrusted);
             }
         }
@@ -93,11 +103,12 @@ impl Porch {
 
     /// Takes connections until it is dropped.
     pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
+        let Ok(own) = listener.local_addr() else { return };
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     let descriptor = Descriptor::count(&self.open.means);
-                    self.receive(Caller::new(stream, descriptor, peer));
+                    self.receive(Caller::new(stream, descriptor, peer), own);
                 }
                 // It was gone before it was taken.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

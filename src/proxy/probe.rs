@@ -1,7 +1,7 @@
 //! Asking a relay what it offers, by a session whose client says EHLO and QUIT: there is one machine that speaks SMTP.
 //! A gate asks to know; operators ask to see, and are told all of it.
 
-use super::config::Deployment;
+use super::config::{Addresses, Deployment};
 use super::guise::Guise;
 use super::link::{Link, NotOpened};
 use super::means::Means;
@@ -50,6 +50,8 @@ pub fn interview(deployment: &Deployment) -> std::io::Result<Vec<(String, Interv
     let relays = deployment
         .relays
         .iter()
+        // Whom clients call nobody can say before.
+        .filter(|config| config.addresses != Addresses::Original)
         .map(|config| Relay::new(config.clone(), false, Arc::clone(&means), metrics.relay(&config.name)));
     let relays: Vec<_> = relays.collect();
     papers.post(&[], &relays);
@@ -208,7 +210,7 @@ impl Probe {
 
     async fn open(&mut self) {
         let guise = Guise::of_gate(self.relay.config().identity);
-        match Arc::clone(&self.relay).open(Rank::Partner, guise).await {
+        match Arc::clone(&self.relay).open(Rank::Partner, guise, None).await {
             Ok((link, secured)) => {
                 self.link = Some(link);
                 if let Some(secured) = secured {

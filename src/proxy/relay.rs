@@ -1,6 +1,6 @@
 //! A relay: its addresses, its links, what it offers, and whether it can be reached.
 
-use super::config::{self, Address, Balance, Host};
+use super::config::{self, Address, Addresses, Balance, Host};
 use super::guise::Guise;
 use super::link::{Link, NotOpened, Opened};
 use super::links::Links;
@@ -92,6 +92,10 @@ impl Relay {
     ) -> Arc<Self> {
         let kept = if partners { config.links / 5 } else { 0 };
         let links = Links::new(config.links, kept, figures.waiting().clone());
+        if config.addresses == Addresses::Original {
+            // There is nobody of whom that could be known.
+            figures.up().set(1);
+        }
         Arc::new(Self {
             config,
             means,
@@ -122,13 +126,21 @@ impl Relay {
 
     /// What it offers now: it answers.
     pub(super) fn learn(&self, offer: Arc<Offer>) {
+        if self.config.addresses == Addresses::Original {
+            // What one says another does not.
+            return;
+        }
+        self.figures.up().set(1);
         *self.learned.write().unwrap_or_else(PoisonError::into_inner) = Some(offer);
         self.is_back();
-        self.figures.up().set(1);
     }
 
     /// Whether it is time to ask what it offers; whoever hears so asks, and says what came of it ([`asked`](Self::asked)).
     pub(super) fn is_due(&self, now: Moment) -> bool {
+        if self.config.addresses == Addresses::Original {
+            // There is nobody to ask but whom a client calls.
+            return false;
+        }
         let wait = match (self.down.load(Ordering::Acquire), self.learned(now)) {
             (true, _) => RETRY,
             (false, Some(_)) => STALE,
@@ -206,29 +218,56 @@ impl Relay {
         tracing::warn!(relay, reason, why = failed.why, "no TLS with the relay");
     }
 
-    /// Opens a link, when it is this one's turn.
-    pub(super) async fn open(self: Arc<Self>, rank: Rank, guise: Guise) -> Opened {
+    /// Opens a link, when it is this one's turn, for a client that called this address.
+    pub(super) async fn open(
+        self: Arc<Self>,
+        rank: Rank,
+        guise: Guise,
+        called: Option<SocketAddr>,
+    ) -> Opened {
         let Some(turn) = self.links.turn(rank).await else {
             return Err(NotOpened::Link(LinkFailure::NoTurn));
         };
         let descriptor = Descriptor::count(&self.means);
-        let Some((stream, host)) = self.connect(&guise).await else {
-            return Err(NotOpened::Link(LinkFailure::NoConnection));
-        };
+        let (stream, host) = self.connect(&guise, called).await.map_err(NotOpened::Link)?;
         let wire = Wire::new(stream, descriptor);
         let mut link = Link::new(Arc::clone(&self), wire, host, turn);
         let secured = if self.config.terms.implicit { Some(link.secure_now().await?) } else { None };
         Ok((link, secured))
     }
 
-    async fn connect(&self, guise: &Guise) -> Option<(TcpStream, Host)> {
-        for Target { address, host } in self.targets().await {
+    async fn connect(
+        &self,
+        guise: &Guise,
+        called: Option<SocketAddr>,
+    ) -> Result<(TcpStream, Host), LinkFailure> {
+        let targets = match (&self.config.addresses, called) {
+            (Addresses::Known(_), _) => self.targets().await,
+            (Addresses::Original, Some(address)) => vec![Target { address, host: Host::Ip(address.ip()) }],
+            (Addresses::Original, None) => Vec::new(),
+        };
+        let mut suits = false;
+        for Target { address, host } in targets {
+            if !guise.suits(address) {
+                continue;
+            }
+            suits = true;
             if let Ok(Ok(stream)) = timeout(self.config.connect_wait, guise.call(address)).await {
-                return Some((stream, host));
+                return Ok((stream, host));
             }
         }
-        self.is_gone("the relay cannot be reached");
-        None
+        match guise {
+            // A client with IPv6 and a relay without: it cannot come as itself, and as nobody else.
+            Guise::Client(..) if !suits => Err(LinkFailure::IdentityAbsent),
+            // Whether the way back leads here may depend on the client; the relay is asked by the gate itself.
+            Guise::Client(..) => Err(LinkFailure::NoConnection),
+            Guise::Own | Guise::OwnLine | Guise::Header(_) => {
+                if self.config.addresses != Addresses::Original {
+                    self.is_gone("the relay cannot be reached");
+                }
+                Err(LinkFailure::NoConnection)
+            }
+        }
     }
 
     /// All addresses, in the order in which they are to be tried.
@@ -254,7 +293,7 @@ impl Relay {
             }
             Host::Name(_) => None,
         };
-        self.config.addresses.iter().map(fixed).collect()
+        self.config.addresses.known().iter().map(fixed).collect()
     }
 
     async fn look_up(&self) -> Vec<Target> {
@@ -265,7 +304,7 @@ impl Relay {
             return targets.clone();
         }
         let mut found = Vec::new();
-        for Address { host, port } in &self.config.addresses {
+        for Address { host, port } in self.config.addresses.known() {
             let target = |address| Target { address, host: host.clone() };
             match host {
                 Host::Ip(ip) => found.push(target(SocketAddr::new(*ip, *port))),

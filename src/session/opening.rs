@@ -60,7 +60,7 @@ impl Session {
     /// That of a link on which nothing was said.
     fn footing(&self, leg: Leg) -> Footing {
         let introduction = match self.setting.station.identity {
-            Identity::None => Introduction::Made,
+            Identity::None | Identity::Transparent => Introduction::Made,
             Identity::ProxyV1 | Identity::ProxyV2 => Introduction::InHeader,
             Identity::Xclient => Introduction::Due,
         };

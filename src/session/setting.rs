@@ -39,6 +39,8 @@ pub enum Identity {
     ProxyV2,
     /// By XCLIENT, in SMTP.
     Xclient,
+    /// By the address that the link comes from: the client's own.
+    Transparent,
 }
 
 impl Identity {

@@ -20,18 +20,22 @@ impl<K: Copy + PartialEq> Rows<K> {
     }
 }
 
-/// What came of the connections of a listener that were to begin with a PROXY header.
+/// What came of the connections of a listener that do not come from the client itself.
 #[derive(Clone, Debug)]
-pub struct OfHeaders(Rows<ProxyHeader>);
+pub struct OfComings {
+    headers: Rows<ProxyHeader>,
+    astray: IntCounter,
+}
 
-impl OfHeaders {
-    pub(super) fn new(child: impl Fn(ProxyHeader) -> IntCounter) -> Self {
-        Self(Rows::new(&ProxyHeader::ALL, child))
+impl OfComings {
+    /// Counts one that was to begin with a PROXY header.
+    pub fn count(&self, header: ProxyHeader) {
+        self.headers.count(header);
     }
 
-    /// Counts one.
-    pub fn count(&self, header: ProxyHeader) {
-        self.0.count(header);
+    /// Counts one that was to be intercepted, and called the gate itself.
+    pub fn stray(&self) {
+        self.astray.inc();
     }
 }
 
@@ -46,6 +50,7 @@ pub(super) struct OfListeners {
     pub(super) tarpit_full: IntCounterVec,
     pub(super) closed: IntCounterVec,
     pub(super) proxy_headers: IntCounterVec,
+    pub(super) astray: IntCounterVec,
     pub(super) commands: IntCounterVec,
     pub(super) replies: IntCounterVec,
     pub(super) messages: IntCounterVec,
@@ -81,6 +86,14 @@ pub(super) fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str
 }
 
 impl OfListeners {
+    pub(super) fn comings(&self, listener: &str) -> OfComings {
+        let header = |header: ProxyHeader| self.proxy_headers.with_label_values(&[listener, header.name()]);
+        OfComings {
+            headers: Rows::new(&ProxyHeader::ALL, header),
+            astray: self.astray.with_label_values(&[listener]),
+        }
+    }
+
     pub(super) fn new(registry: &Registry) -> Self {
         let counters = |name: &str, help: &str, further: &[&str]| {
             counters(registry, name, help, &[&["listener"], further].concat())
@@ -114,6 +127,11 @@ impl OfListeners {
                 "gatepost_proxy_headers_total",
                 "Connections that were to begin with a PROXY header, by what came of it.",
                 &["result"],
+            ),
+            astray: counters(
+                "gatepost_connections_astray_total",
+                "Connections that were to be intercepted, and called the gate itself.",
+                &[],
             ),
             commands: counters(
                 "gatepost_commands_total",

@@ -2,7 +2,7 @@
 //! reaches one. Children are looked up once, when a listener is set up, and from then on counting is an addition.
 //! All series begin at 0: otherwise a rate would miss the first event.
 
-use super::families::{OfHeaders, OfListeners, OfRelays, Rows, counters, gauges, make};
+use super::families::{OfComings, OfListeners, OfRelays, Rows, counters, gauges, make};
 use super::labels::{
     ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
 };
@@ -143,10 +143,9 @@ impl Metrics {
         }
     }
 
-    /// The figures of a listener's PROXY headers.
-    pub fn proxy_headers(&self, listener: &str) -> OfHeaders {
-        let of = &self.listeners.proxy_headers;
-        OfHeaders::new(|header| of.with_label_values(&[listener, header.name()]))
+    /// The figures of connections that do not come from the client itself.
+    pub fn comings(&self, listener: &str) -> OfComings {
+        self.listeners.comings(listener)
     }
 
     /// Whether any relay is up.

@@ -20,7 +20,7 @@ mod queue;
 mod security;
 mod upkeep;
 
-pub use families::OfHeaders;
+pub use families::OfComings;
 pub use metrics::{Metrics, OfListener, OfRelay, OfTarpit};
 
 use crate::event::Event;

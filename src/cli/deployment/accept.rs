@@ -4,7 +4,9 @@ use super::from;
 use super::security::Named;
 use gatepost::policy::document::{Section, Word};
 use gatepost::policy::network::NetworkSet;
-use gatepost::proxy::config::Accept;
+use gatepost::policy::source::{Findings, Located};
+use gatepost::proxy::config::{Accept, Addresses, Listener, Relay};
+use std::net::SocketAddr;
 
 /// What `accept` may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,18 +49,51 @@ pub(super) fn read(section: &Section<'_>, named: &Named<'_>, narrow: bool) -> Ac
                 let finding = place.error("`trusted` is missing: whose PROXY headers are believed?");
                 findings.add(finding.with_help("the networks of the load balancers, and no others"));
             }
-            return Accept::ProxyProtocol(networks.unwrap_or_default());
+            Accept::ProxyProtocol(networks.unwrap_or_default())
         }
-        Way::Direct => {}
-        Way::Tproxy | Way::Redirect => {
-            if let Some(way) = &way {
-                findings.add(gatepost::policy::document::not_yet(&way.place, "this `accept`"));
+        way => {
+            if let Some(node) = trusted {
+                let finding = node.place.error("`trusted` says nothing beside this `accept`");
+                findings.add(finding.with_help("it is for accept = \"proxy-protocol\""));
+            }
+            match way {
+                Way::Tproxy => Accept::Tproxy,
+                Way::Redirect => Accept::Redirect,
+                Way::Direct | Way::ProxyProtocol => Accept::Direct,
             }
         }
     }
-    if let Some(node) = trusted {
-        let finding = node.place.error("`trusted` says nothing beside this `accept`");
-        findings.add(finding.with_help("it is for accept = \"proxy-protocol\""));
+}
+
+/// Where connections are intercepted, it must be known which address is the gate's own.
+pub(super) fn check_listen(accept: &Accept, listen: &[Located<SocketAddr>], findings: &Findings) {
+    for address in
+        listen.iter().filter(|address| *accept == Accept::Tproxy && address.value.ip().is_unspecified())
+    {
+        let finding = address.place.error("with accept = \"tproxy\" it must be one address of this host");
+        findings.add(
+            finding.with_help("that to which the firewall sends, like \"127.0.0.1:2525\" or \"[::1]:2525\""),
+        );
     }
-    Accept::Direct
+}
+
+/// Whom a client called is known only where connections are intercepted. Gives a finding for each listener of which it is
+/// not known, although its relay is whoever was called.
+pub(super) fn check_original(listeners: &[Listener], relays: &[Relay], top: &Section<'_>) {
+    let sections = top.list("listener");
+    for (listener, section) in listeners.iter().zip(&sections) {
+        // They were read already.
+        section.entries();
+        let relay = relays.iter().find(|relay| relay.name == listener.relay);
+        let original = relay.is_some_and(|relay| relay.addresses == Addresses::Original);
+        let mut hosts = listeners.iter().filter(|host| {
+            host.from.is_none() && host.listen.iter().any(|address| listener.listen.contains(address))
+        });
+        if original && !hosts.all(|host| host.accept.intercepts()) {
+            let place = section.node("relay").map_or_else(|| section.place(), |node| &node.place);
+            let finding =
+                place.error("nobody knows whom a client called here, and its relay is whoever that was");
+            top.findings().add(finding.with_help("accept = \"tproxy\" or \"redirect\" knows"));
+        }
+    }
 }

@@ -4,9 +4,12 @@ use super::security::{self, Named};
 use super::some;
 use gatepost::policy::document::{Section, Word};
 use gatepost::policy::source::Located;
-use gatepost::proxy::config::{Address, Balance, Relay};
+use gatepost::proxy::config::{Address, Addresses, Balance, Relay};
 use gatepost::session::{Connect, Identity, WhenDown};
 use std::time::Duration;
+
+/// The address of whomever a client called.
+const ORIGINAL: &str = "original";
 
 /// Reads one.
 pub(super) fn read(name: &str, section: &Section<'_>, named: &Named<'_>) -> Option<Relay> {
@@ -20,7 +23,17 @@ pub(super) fn read(name: &str, section: &Section<'_>, named: &Named<'_>) -> Opti
     let connect = section.take::<When>("connect");
     let when_down = section.take::<Down>("when_down");
     let links = some(section, "links", Relay::LINKS);
-    let usual = Relay::new(name, addresses?);
+    if let (Some(Addresses::Original), Some(written)) = (&addresses, &connect)
+        && written.value.0 != Connect::Accept
+    {
+        let finding = written.place.error("address = \"original\" needs connect = \"accept\"");
+        section
+            .findings()
+            .add(finding.with_help("what one of them offers, nobody knows before it was asked"));
+    }
+    let usual = Relay::new(name, Vec::new());
+    let addresses = addresses?;
+    let usually = if addresses == Addresses::Original { Connect::Accept } else { usual.connect };
     let mut waits = usual.waits;
     waits.open = open.unwrap_or(waits.open);
     waits.reply = reply.unwrap_or(waits.reply);
@@ -28,7 +41,8 @@ pub(super) fn read(name: &str, section: &Section<'_>, named: &Named<'_>) -> Opti
     waits.idle = idle.unwrap_or(waits.idle);
     Some(Relay {
         balance: balance.map_or(usual.balance, |order| order.value.0),
-        connect: connect.map_or(usual.connect, |when| when.value.0),
+        connect: connect.map_or(usually, |when| when.value.0),
+        addresses,
         links,
         connect_wait: connect_wait.unwrap_or(usual.connect_wait),
         waits,
@@ -53,8 +67,11 @@ fn identity(section: &Section<'_>) -> Option<Identity> {
     section.take::<Told>("identity").map(|told| told.value.0)
 }
 
-fn addresses(section: &Section<'_>) -> Option<Vec<Address>> {
+fn addresses(section: &Section<'_>) -> Option<Addresses> {
     section.require::<Vec<Located<String>>>("address").and_then(|written| {
+        if matches!(written.value.as_slice(), [one] if one.value == ORIGINAL) {
+            return Some(Addresses::Original);
+        }
         let read = |text: &Located<String>| {
             let wrong = || {
                 let finding = text.place.error(format!("`{}` is no address", text.value.escape_debug()));
@@ -68,7 +85,7 @@ fn addresses(section: &Section<'_>) -> Option<Vec<Address>> {
         if written.value.is_empty() {
             section.findings().add(written.place.error("a relay without an address takes no mail"));
         }
-        (!read.is_empty()).then_some(read)
+        (!read.is_empty()).then_some(Addresses::Known(read))
     })
 }
 
@@ -82,6 +99,7 @@ impl Word for Told {
         ("proxy-v1", Self(Identity::ProxyV1)),
         ("proxy-v2", Self(Identity::ProxyV2)),
         ("xclient", Self(Identity::Xclient)),
+        ("transparent", Self(Identity::Transparent)),
     ];
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use gatepost::policy::compile::compile;
-use gatepost::proxy::config::{Accept, Arrival};
-use gatepost::session::{Identity, RelayTls};
+use gatepost::proxy::config::{Accept, Addresses, Arrival};
+use gatepost::session::{Connect, Identity, RelayTls};
 
 /// Reads a text as a deployment file; gives what came of it and what was found.
 fn read_text(text: &str) -> (Option<Deployment>, Vec<String>) {
@@ -37,6 +37,7 @@ fn how_the_relay_learns_who_the_client_is_must_be_said() {
         ("proxy-v1", Identity::ProxyV1),
         ("proxy-v2", Identity::ProxyV2),
         ("xclient", Identity::Xclient),
+        ("transparent", Identity::Transparent),
     ] {
         let (read, findings) = read_text(&with("", "").replace("'none'", &format!("'{identity}'")));
         assert!(findings.is_empty(), "{findings:?}");
@@ -52,7 +53,7 @@ fn a_relay_may_be_an_address_and_what_is_said_holds() {
     );
     let read = read.unwrap();
     assert_eq!((read.buffer_memory, read.listeners[0].sessions), (1024 * 1024, 7));
-    assert_eq!(read.relays[0].addresses[0].to_string(), "127.0.0.1:10025");
+    assert_eq!(read.relays[0].addresses.known()[0].to_string(), "127.0.0.1:10025");
     assert!(findings.is_empty());
 }
 
@@ -121,7 +122,7 @@ fn all_that_is_wrong_is_told_at_once() {
             "unknown relay `postfx`",
             "expected one of \"starttls\", \"implicit\", found \"startls\"",
             "`a b:2` is no address",
-            "expected one of \"none\", \"proxy-v1\", \"proxy-v2\", \"xclient\", found \"xclent\"",
+            "expected one of \"none\", \"proxy-v1\", \"proxy-v2\", \"xclient\", \"transparent\", found \"xclent\"",
         ]
     );
 }
@@ -199,4 +200,28 @@ fn proxy_headers_are_believed_of_some_and_never_of_all() {
                   accept = 'proxy-protocol'\ntrusted = ['::1']\n";
     let (_, findings) = read_text(&with(narrow, ""));
     assert_eq!(findings, ["this is said by the listener above it that is for everybody"; 2]);
+}
+
+#[test]
+fn whom_a_client_called_is_known_where_it_is_intercepted() {
+    let original = |listener: &str, relay: &str| {
+        read_text(&with(listener, relay).replace("address = '127.0.0.1:10025'", "address = 'original'"))
+    };
+    for accept in ["tproxy", "redirect"] {
+        let (read, findings) = original(&format!("accept = '{accept}'"), "");
+        assert!(findings.is_empty(), "{findings:?}");
+        let read = read.unwrap();
+        assert_eq!(
+            (&read.relays[0].addresses, read.relays[0].connect),
+            (&Addresses::Original, Connect::Accept)
+        );
+        assert!(read.listeners[0].accept.intercepts());
+    }
+    let unknown = "nobody knows whom a client called here, and its relay is whoever that was";
+    assert_eq!(original("", "").1, [unknown]);
+    assert_eq!(original("accept = 'proxy-protocol'\ntrusted = '192.0.2.1'", "").1, [unknown]);
+    let late = "address = \"original\" needs connect = \"accept\"";
+    assert_eq!(original("accept = 'tproxy'", "connect = 'hello'").1, [late]);
+    let (_, findings) = read_text(&with("accept = 'tproxy'", "").replace("127.0.0.1:0", "0.0.0.0:2525"));
+    assert_eq!(findings, ["with accept = \"tproxy\" it must be one address of this host"]);
 }

@@ -3,7 +3,7 @@
 use super::{Connection, Course, Way};
 use crate::event::{Event, Side};
 use crate::proxy::farewell::{Farewell, Then};
-use crate::proxy::guise::Guise;
+use crate::proxy::guise::{Guise, Port};
 use crate::proxy::turn::Turn;
 use crate::proxy::wire::Pieces;
 use crate::session::{Action, Linger, Moment, Output};
@@ -36,8 +36,10 @@ impl Connection {
                 }
                 Action::OpenLink => {
                     let relay = Arc::clone(&self.door.relay);
-                    let guise = Guise::of_client(relay.config().identity, &self.session);
-                    self.way = Way::Opening(Box::pin(relay.open(self.rank, guise)));
+                    let port = std::mem::replace(&mut self.port, Port::Any);
+                    let guise = Guise::of_client(relay.config().identity, &self.session, port);
+                    let called = self.session.called();
+                    self.way = Way::Opening(Box::pin(relay.open(self.rank, guise, called)));
                 }
                 Action::CloseLink => {
                     if let Way::Open(mut link) = std::mem::replace(&mut self.way, Way::None) {

@@ -133,8 +133,7 @@ listen = "127.0.0.1:{self.admin}"
 {listeners}
 [relay.main]
 address = ["127.0.0.1:{self.relay}"]
-identity = "none"
-{_settings(waits)}{certificates}""")
+{_settings({"identity": "none"} | dict(waits))}{certificates}""")
         return ["--config", str(path)]
 
     def _ready(self) -> bool:
