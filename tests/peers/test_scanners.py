@@ -18,7 +18,8 @@ from bench.scanners import Scan, findings, nmap, sslscan, suites, testssl
 from bench.wire import Wire
 from conftest import House
 
-pytestmark = pytest.mark.usefixtures("through_the_gate")
+# testssl.sh has its minute of waiting, and on a busy machine more.
+pytestmark = [pytest.mark.usefixtures("through_the_gate"), pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ class Scan:
                 env={"PATH": os.environ["PATH"], "HOME": str(self._place), "LC_ALL": "C.UTF-8", **environment},
             )  # fmt: skip
 
-    def wait(self, within: float = 170.0) -> Path:
+    def wait(self, within: float = 380.0) -> Path:
         """Until it is done; gives the file with what it has found."""
         self._process.wait(within)
         assert self.result.exists() and self.result.stat().st_size, self._output.read_text(errors="replace")[-2000:]
