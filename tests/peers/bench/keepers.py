@@ -1,8 +1,8 @@
 """Postfix, Exim and Dovecot's submission service as relays that ask who sends, with TLS of their own and without.
 
 Each knows one account, whom it lets send anywhere, by PLAIN, LOGIN and CRAM-MD5, and has three doors: in clear, with
-STARTTLS, and in TLS from the first octet. OpenSMTPD is not among them: that of Debian 12 ends every handshake with an
-internal error (alert 80).
+STARTTLS, and in TLS from the first octet. Behind STARTTLS Postfix and Exim speak of accounts in TLS alone, as most do.
+OpenSMTPD is not among them: that of Debian 12 ends every handshake with an internal error (alert 80).
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class PostfixKeeper(Keeper, Postfix):
         return f"""\
 127.0.0.1:{self.port} inet n - n - 200 smtpd
 127.0.0.1:{self.starttls_port} inet n - n - 200 smtpd -o smtpd_tls_security_level=may
+  -o smtpd_tls_auth_only=yes
 127.0.0.1:{self.implicit_port} inet n - n - 200 smtpd -o smtpd_tls_wrappermode=yes
 127.0.0.1:{self.expired_port} inet n - n - 200 smtpd -o smtpd_tls_security_level=may
   -o smtpd_tls_chain_files=/etc/papers/expired.key,/etc/papers/expired.pem
@@ -122,7 +123,7 @@ tls_on_connect_ports = {self.implicit_port}
 tls_advertise_hosts = ${{if eq{{$received_port}}{{{self.port}}}{{}}{{*}}}}
 tls_certificate = {_CHAIN}
 tls_privatekey = {_KEY}
-auth_advertise_hosts = *
+auth_advertise_hosts = ${{if or{{ {{eq{{$received_port}}{{{self.port}}}}} {{def:tls_in_cipher}} }}{{*}}{{}}}}
 """
 
     def authenticators(self) -> str:
