@@ -203,7 +203,8 @@ impl Session {
     pub(super) fn learn(&mut self, offer: &Arc<Offer>, hello: &[u8], out: &mut Output) {
         if !link::is_helo(hello) {
             self.setting.learned = Some(Arc::clone(offer));
-            if !self.passes_tls() {
+            // To one that it knows a relay may offer less: AUTH is not for who is in (RFC 4954 4).
+            if !self.passes_tls() && !self.proven.is_pinned() {
                 out.act(Do::Learn(Arc::clone(offer)));
             }
         }
