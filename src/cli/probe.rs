@@ -118,7 +118,9 @@ impl Subject<'_> {
                 found.push(self.finding(Severity::Warning, message, "say `tls` in [relay.NAME]"));
             }
         }
-        if policy.tls().starttls == StartTls::Passthrough && !offer.extensions.contains(Extension::StartTls) {
+        // In TLS nobody offers it any more; that a relay which was asked in TLS has it, is seen.
+        let starts = self.interview.secured || offer.extensions.contains(Extension::StartTls);
+        if policy.tls().starttls == StartTls::Passthrough && !starts {
             let severity = if policy.tls().require_for.contains(&Verb::Mail) {
                 Severity::Error
             } else {
@@ -126,7 +128,7 @@ impl Subject<'_> {
             };
             let message =
                 format!("listener `{name}`: relay `{relay}` has no STARTTLS that could pass through");
-            let help = "in TLS it is not offered: it needs tls = \"none\" in the relay's own [relay.NAME]";
+            let help = "clients that want TLS will not get it; the relay needs a certificate";
             found.push(self.finding(severity, message, help));
         }
         if let (MessageSize::Octets(most), Some(size)) = (policy.limits().message_size, offer.size)

@@ -10,7 +10,8 @@ use crate::event::{Ending, LinkFailure, TlsFailure};
 use crate::policy::limits::{Limits, Pressure};
 
 impl Session {
-    /// When to say [`Happening::DeadlinePassed`](super::Happening). A deadline runs against a side only while octets would be taken from it.
+    /// When to say [`Happening::DeadlinePassed`](super::Happening). A deadline runs against a side only while octets would
+    /// be taken from it.
     pub fn deadline(&self) -> Option<Moment> {
         let waits = &self.setting.station.waits;
         if self.is_over() {

@@ -91,7 +91,9 @@ fn of_passage(listener: &Listener, relay: &config::Relay, section: &Section<'_>)
         let place = section.node("relay").map_or_else(|| section.place(), |node| &node.place);
         place
             .warning(message)
-            .with_help("name a [relay.NAME] of its own, with this address and tls = \"none\"")
+            .with_help("name a [relay.NAME] of its own, with this address and tls = \"opportunistic\"")
     };
-    (passes && relay.tls != RelayTls::None).then(warn)
+    // Where it is only tried, it is left to the client.
+    let secured = relay.tls == RelayTls::Required || relay.terms.implicit;
+    (passes && secured).then(warn)
 }
