@@ -66,10 +66,15 @@ fn accounts_are_read_and_not_shown() {
 
 #[test]
 fn nothing_passes_through_a_link_that_has_tls() {
+    let warning = "STARTTLS cannot pass through to `exchange-itself`";
     let example = hybrid();
     example.change("gatepost.toml", "tls = \"none\"", "tls = \"opportunistic\"");
+    // What is only tried is left to the client.
+    let (code, text) = check(&example, "gatepost.toml", &[]);
+    assert!(code == Some(0) && !text.contains(warning), "{text}");
+    example.change("gatepost.toml", "tls = \"opportunistic\"", "tls = \"required\"");
     let said = check(&example, "gatepost.toml", &[]);
-    says(&said, 0, &["STARTTLS cannot pass through to `exchange-itself`", "gatepost.toml:"]);
+    says(&said, 0, &[warning, "gatepost.toml:"]);
 }
 
 /// A relay that offers much of which little is of use.
