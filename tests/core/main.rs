@@ -14,6 +14,7 @@
 mod accounts;
 mod grammar;
 mod judgement;
+mod learning;
 mod policies;
 mod profiles;
 mod properties;
