@@ -146,6 +146,11 @@ impl<'o> Report<'o> {
             self.tell(policy.warn_expired(today()))?;
             self.expect(&policy)?;
         }
+        if let Some(inherited) = compile::inherited(path, read) {
+            // What is found in it was found in the profile, too.
+            self.tell(inherited.diagnostics)?;
+            inherited.policy.map(Arc::new).map_or(Ok(()), |policy| self.expect(&policy))?;
+        }
         self.profiles.push(Profile { names, effective });
         Ok(())
     }

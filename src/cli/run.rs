@@ -111,7 +111,7 @@ pub(super) fn run(flags: &Flags) -> Exit {
 fn serve(flags: &Flags) -> Result<(), Fault> {
     let is_tryout = flags.config.is_none() && flags.relay.is_none();
     let deployment = match (&flags.config, &flags.relay) {
-        (Some(path), _) => from_file(path)?,
+        (Some(path), _) => from_file(path, &mut compiled)?,
         (None, Some(relay)) => from_flags(flags, relay.clone(), flags.admin)?,
         (None, None) => from_flags(flags, tried_out(flags)?, flags.admin.or(Some(ADMIN)))?,
     };
@@ -157,27 +157,43 @@ fn tried_out(flags: &Flags) -> Result<Address, Fault> {
 /// What the files say now; none, if any of them is wrong, and that was told. Without a file of its own a deployment stays
 /// what it is, but for its rules.
 fn again(flags: &Flags, before: &Deployment) -> Option<Deployment> {
+    let mut paths = Vec::new();
+    let mut rules = |path: &str| {
+        paths.push(path.to_owned());
+        compiled(path)
+    };
     let fresh = if let Some(path) = &flags.config {
-        from_file(path).ok()?
+        from_file(path, &mut rules).ok()?
     } else {
-        let policy = compiled(flags.rules.as_deref().unwrap_or(RULES))?;
+        let policy = rules(flags.rules.as_deref().unwrap_or(RULES))?;
         let mut fresh = before.clone();
         fresh.listeners.iter_mut().for_each(|listener| listener.policy = Arc::clone(&policy));
         fresh
     };
+    let own = fresh.listeners.iter().all(|listener| keeps_its_promises(&listener.policy));
+    let inherited = paths.iter().filter_map(|path| compile::inherited(path, &mut files::read));
+    let kept = inherited.map(|Compiled { policy, diagnostics, .. }| {
+        tell_all(&diagnostics);
+        policy.map(Arc::new).is_some_and(|policy| keeps_its_promises(&policy))
+    });
+    (own & kept.fold(true, |all, one| all & one)).then_some(fresh)
+}
+
+/// Plays all expectations, and tells of those that fail.
+fn keeps_its_promises(policy: &Arc<Policy>) -> bool {
     let mut fine = true;
-    for failed in fresh.listeners.iter().flat_map(|listener| replay::expectations(&listener.policy)) {
+    for failed in replay::expectations(policy) {
         if let Some(failure) = failed.failure {
             tell(&format!("failed: \"{}\"\n --> {}\n{failure}", failed.name, failed.origin));
             fine = false;
         }
     }
-    fine.then_some(fresh)
+    fine
 }
 
-fn from_file(path: &str) -> Result<Deployment, Fault> {
+fn from_file(path: &str, rules: &mut dyn FnMut(&str) -> Option<Arc<Policy>>) -> Result<Deployment, Fault> {
     let findings = Findings::new();
-    let read = deployment::read(path, &mut compiled, &findings);
+    let read = deployment::read(path, rules, &findings);
     tell_all(&findings.into_sorted());
     read.ok_or(Fault::Told(Exit::Errors))
 }

@@ -40,19 +40,45 @@ pub fn built_in() -> impl Iterator<Item = &'static str> {
 /// goes before them.
 pub fn compile(path: &str, read: &mut Reader<'_>) -> Compiled {
     let findings = Findings::new();
-    let Some(merged) = merge::load(path, read, &findings) else {
-        return Compiled { policy: None, diagnostics: findings.into_sorted(), effective: String::new() };
-    };
+    match merge::load(path, read, &findings) {
+        Some(merged) => compile_merged(&merged, Promises::Own, read, findings),
+        None => Compiled { policy: None, diagnostics: findings.into_sorted(), effective: String::new() },
+    }
+}
+
+/// What a profile has inherited of promises from its nearest built-in parent: the profile among the parent's lists, with
+/// the parent's dialogues, which speak of those. It is to be played like the profile's own, and otherwise not to be used.
+/// None: it inherits none.
+pub fn inherited(path: &str, read: &mut Reader<'_>) -> Option<Compiled> {
+    let findings = Findings::new();
+    let merged = merge::load_among_lists_of_parent(path, read, &findings)?;
+    Some(compile_merged(&merged, Promises::Inherited, read, findings))
+}
+
+/// Whose `[[expect]]` are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Promises {
+    /// Those of whoever wrote the profile.
+    Own,
+    /// Those of a built-in parent.
+    Inherited,
+}
+
+fn compile_merged(
+    merged: &Merged,
+    promises: Promises,
+    read: &mut Reader<'_>,
+    findings: Findings,
+) -> Compiled {
     let place = Place::new(&merged.source, 0..0);
     let file = RuleFile::read(&merged.table, &place, &findings);
     let lists = Lists::read(file.lists, read, &findings);
     let auth = file.auth.compile(read, &findings);
     let tls = file.tls.compile(&findings);
-    let compiler =
-        Compiler { merged: &merged, file: &file, lists: &lists, tls: &tls, auth: &auth, findings: &findings };
+    let (tls, auth, lists) = (&tls, &auth, &lists);
+    let compiler = Compiler { merged, promises, file: &file, lists, tls, auth, findings: &findings };
     let policy = compiler.policy();
-    let effective = effective::print(&merged);
-    drop(lists);
+    let effective = effective::print(merged);
     let policy = policy.filter(|_| !findings.has_errors());
     Compiled { policy, diagnostics: findings.into_sorted(), effective }
 }
@@ -60,6 +86,7 @@ pub fn compile(path: &str, read: &mut Reader<'_>) -> Compiled {
 /// What compiling looks at.
 pub(super) struct Compiler<'c> {
     pub(super) merged: &'c Merged,
+    promises: Promises,
     pub(super) file: &'c RuleFile<'c>,
     pub(super) lists: &'c Lists<'c>,
     pub(super) tls: &'c TlsRules,
@@ -80,9 +107,13 @@ impl Compiler<'_> {
         let relay = self.relay(allow.as_ref());
         let lenient = self.lenient();
         let Opinions { index, exemptions, ids } = Opinions::compile(self);
-        let own = self.file.expects.iter().filter(|entry| self.is_own(&entry.place));
-        let expectations: Vec<_> = own.filter_map(|entry| self.expectation(entry, &ids)).collect();
-        suspicion::check(self, &index, &expectations);
+        let own = self.promises == Promises::Own;
+        let meant = self.file.expects.iter().filter(|entry| self.is_own(&entry.place) == own);
+        let expectations: Vec<_> = meant.filter_map(|entry| self.expectation(entry, &ids)).collect();
+        if own {
+            // The same rules among other lists are no more suspicious.
+            suspicion::check(self, &index, &expectations);
+        }
         let (banner, footer) = (self.banner(), self.footer());
         let file = self.file;
         Some(Policy {
@@ -113,8 +144,7 @@ impl Compiler<'_> {
         })
     }
 
-    /// Whether it was written by those who wrote the profile. A built-in parent keeps its promises by itself: they speak
-    /// of example.com, and a child that has domains of its own makes promises of its own.
+    /// Whether it was written by those who wrote the profile.
     pub(super) fn is_own(&self, place: &Place) -> bool {
         !place.source().is_built_in() || self.merged.source.is_built_in()
     }

@@ -52,18 +52,48 @@ pub(super) struct Merged {
 
 /// Reads a profile and all that it stands on. None: some of it cannot be read at all.
 pub(super) fn load(path: &str, read: &mut Reader<'_>, findings: &Findings) -> Option<Merged> {
+    let (source, chain) = read_chain(path, read, findings)?;
+    Merged::new(source, chain, findings)
+}
+
+/// A profile among the lists of its nearest built-in parent, of which that one's dialogues speak: a child has domains
+/// and networks of its own. None: it has no such parent, or is one itself.
+pub(super) fn load_among_lists_of_parent(
+    path: &str,
+    read: &mut Reader<'_>,
+    findings: &Findings,
+) -> Option<Merged> {
+    let (source, mut chain) = read_chain(path, read, findings)?;
+    let built_in =
+        |table: &Table| table.get("profile").is_some_and(|entry| entry.place.source().is_built_in());
+    let first = chain.iter().position(built_in).filter(|first| *first > 0)?;
+    let (children, parents) = chain.split_at_mut(first);
+    let known =
+        |key: &str| parents.iter().any(|parent| lists(parent).is_some_and(|it| it.get(key).is_some()));
+    for child in children {
+        if let Some(Value::Table(lists)) = child.get_mut("lists").map(|entry| &mut entry.node.value) {
+            lists.retain(|key| !known(key.strip_suffix("_add").unwrap_or(key)));
+        }
+    }
+    Merged::new(source, chain, findings)
+}
+
+fn lists(profile: &Table) -> Option<&Table> {
+    match &profile.get("lists")?.node.value {
+        Value::Table(lists) => Some(lists),
+        _ => None,
+    }
+}
+
+/// A profile's own text; and it, its parent, and so on upwards.
+fn read_chain(path: &str, read: &mut Reader<'_>, findings: &Findings) -> Option<(Arc<Source>, Vec<Table>)> {
     let source = open(path, path, read).or_else(|reason| {
         built_in(PROFILES, path)
             .ok_or_else(|| Diagnostic::about_file(path, format!("cannot read it: {reason}")))
     });
     let source = findings.check(source)?;
-    let mut loader = Loader { read, findings, open: Vec::new() };
-    let chain = loader.chain(&source)?;
-    let mut merged = Merged { table: ground(findings)?, source, notes: Vec::new() };
-    for table in chain.into_iter().rev() {
-        merged.lay(table, findings);
-    }
-    Some(merged)
+    let chain = Loader { read, findings, open: Vec::new() }.chain(&source)?;
+    Some((source, chain))
 }
 
 fn open(path: &str, name: &str, read: &mut Reader<'_>) -> Result<Arc<Source>, String> {
@@ -230,6 +260,15 @@ fn is_list_of_tables(key: &str) -> bool {
 }
 
 impl Merged {
+    /// All of a chain, the profile's own words last.
+    fn new(source: Arc<Source>, chain: Vec<Table>, findings: &Findings) -> Option<Merged> {
+        let mut merged = Merged { table: ground(findings)?, source, notes: Vec::new() };
+        for table in chain.into_iter().rev() {
+            merged.lay(table, findings);
+        }
+        Some(merged)
+    }
+
     /// Lays a profile's own words over what it stands on.
     fn lay(&mut self, table: Table, findings: &Findings) {
         for entry in table {

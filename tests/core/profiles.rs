@@ -1,8 +1,9 @@
 //! The profiles that are part of the program, and the signatures that they include.
 
 use gatepost::policy::Policy;
-use gatepost::policy::compile::{Compiled, built_in, compile};
+use gatepost::policy::compile::{Compiled, built_in, compile, inherited};
 use gatepost::policy::source::Severity;
+use gatepost::replay::Outcome;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -99,22 +100,36 @@ fn a_file_beside_goes_before_the_fragment_that_is_built_in() {
 }
 
 #[test]
-fn who_extends_a_built_in_profile_with_domains_of_its_own_need_not_keep_its_promises() {
-    let child = "profile = \"mine\"\nextends = \"inbound\"\n[lists]\nlocal_domains = [\"mine.test\"]\n";
-    let beside = |path: &str| match path {
-        "mine.toml" => Ok(child.to_owned()),
-        "yours.toml" => Ok(child.replace("mine", "yours").replace("inbound", "mine")),
-        other => Err(format!("there is no {other}")),
+fn who_extends_a_built_in_profile_keeps_its_promises_among_its_lists() {
+    let child = "profile = \"mine\"\nextends = \"inbound\"\n[lists]\nlocal_domains = [\"mine.test\"]\n\
+                 partners_add = [\"192.0.2.1\"]\nmore = [\"more.test\"]\n";
+    let played = |path: &str, text: &str| {
+        let mut read = |path: &str| match path {
+            "mine.toml" => Ok(format!("{child}{text}")),
+            "yours.toml" => Ok("profile = \"yours\"\nextends = \"mine\"\n".to_owned()),
+            other => Err(format!("there is no {other}")),
+        };
+        let (own, inherited) = (compile(path, &mut read), inherited(path, &mut read));
+        let play = |compiled: Compiled| {
+            assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
+            gatepost::replay::expectations(&compiled.policy.map(Arc::new).expect(path))
+        };
+        (play(own), play(inherited.expect("promises of inbound")))
     };
-    let expectations = |path: &str, text: &str| {
-        let read = |path: &str| beside(path).map(|file| if path == "mine.toml" { file + text } else { file });
-        let compiled = compile(path, &mut { read });
-        assert!(compiled.diagnostics.is_empty(), "{:?}", compiled.diagnostics);
-        compiled.policy.expect(path).expectations().len()
-    };
-    assert_eq!(expectations("mine.toml", ""), 0);
-    let promise = "[[expect]]\nname = \"it greets\"\ndialogue = \"C< 220*\"\n";
-    assert_eq!(expectations("mine.toml", promise), 1);
-    // Those of a parent of one's own are kept.
-    assert_eq!(expectations("yours.toml", promise), 1);
+    let failed = |outcomes: &[Outcome]| outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
+    let promises = gatepost::replay::expectations(&policy("inbound")).len();
+    for path in ["mine.toml", "yours.toml"] {
+        let (own, kept) = played(path, "");
+        assert_eq!((own.len(), kept.len(), failed(&kept)), (0, promises, 0), "{kept:?}");
+    }
+    let own = "[[expect]]\nname = \"it greets\"\ndialogue = \"C< 220*\"\n";
+    // Those of a parent of one's own are one's own.
+    assert_eq!(played("yours.toml", own).0.len(), 1);
+    // What a child breaks of them is found out, but for its lists.
+    let (_, broken) = played("mine.toml", "[verbs]\nEXPN = {}\n");
+    assert_eq!(failed(&broken), 1, "{broken:?}");
+    let off = "[[expect]]\nname = \"verbs that are not listed are refused\"\noff = true\n";
+    let (_, kept) = played("mine.toml", &format!("[verbs]\nEXPN = {{}}\n{off}"));
+    assert!(kept.len() < promises && failed(&kept) == 0, "{kept:?}");
+    assert!(inherited("inbound", &mut |_| Err(String::new())).is_none());
 }
