@@ -70,7 +70,7 @@ impl Example {
     }
 
     /// Starts one of its files: it listens here, on any port, and its relay is this one.
-    fn start(&self, file: &str, relay: SocketAddr) -> Running {
+    pub(crate) fn start(&self, file: &str, relay: SocketAddr) -> Running {
         let text = fs::read_to_string(self.file(file)).unwrap();
         let moved = |line: &str| {
             let key = line.split('=').next().unwrap_or_default().trim();
@@ -90,7 +90,7 @@ impl Example {
 }
 
 /// A gate in a process of its own, which ends with the test.
-struct Running {
+pub(crate) struct Running {
     process: Child,
     addresses: Vec<SocketAddr>,
     admin: SocketAddr,
@@ -125,7 +125,7 @@ impl Running {
         running
     }
 
-    fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.admin).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
@@ -133,8 +133,14 @@ impl Running {
         text
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::connect(self.addresses[0])
+    }
+
+    /// Asks it to read its files again (SIGHUP).
+    pub(crate) fn hang_up(&self) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
     }
 
     /// A client that is somebody else.

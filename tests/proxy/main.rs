@@ -19,6 +19,7 @@ mod mail;
 mod operation;
 mod proxy_protocol;
 mod relay_tls;
+mod reloading;
 mod secure;
 mod support;
 mod tls;
