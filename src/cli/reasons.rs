@@ -2,7 +2,7 @@
 
 use super::Exit;
 use gatepost::policy::limits::Limit;
-use gatepost::policy::verdict::{AuthCheck, Check, TlsCheck};
+use gatepost::policy::verdict::{AuthCheck, Check, NamesCheck, TlsCheck};
 use gatepost::smtp::verb::Verb;
 use gatepost::smtp::violation::{Response, Violation};
 use std::io::{self, Write};
@@ -46,7 +46,7 @@ fn row(check: Check) -> Option<Row> {
             row(&reply, word(facts.response), facts.section, facts.meaning)
         }
         // What no row names is `grammar.unknown_verb`.
-        Check::Verb(Verb::Unknown) | Check::Signature(_) | Check::Rule(_) => None,
+        Check::Verb(Verb::Unknown) | Check::Allowance(_) | Check::Signature(_) | Check::Rule(_) => None,
         Check::Verb(verb) => {
             let (facts, refusal) = (verb.facts(), Violation::VerbNotPermitted.facts());
             let meaning = facts.never.unwrap_or("refused unless [verbs] names it");
@@ -71,6 +71,18 @@ fn row(check: Check) -> Option<Row> {
             let (reply, response, section, meaning) = of_auth(check);
             row(reply, response, section, meaning)
         }
+        Check::Names(check) => {
+            let meaning = match check {
+                NamesCheck::Unverified => "a client without a name (PTR) that has its address",
+                NamesCheck::Failed => "a client of whose name DNS did not say",
+            };
+            let reply = match check {
+                NamesCheck::Unverified => "550 5.7.25",
+                NamesCheck::Failed => "451 4.4.3",
+            };
+            row(reply, "tolerate", "RFC 7372 3.3", meaning)
+        }
+        Check::DnsLists => row("550 5.7.1", "reject", "RFC 5782 2", "a client that DNS lists list"),
         Check::Relay => {
             row("550 5.7.1", "reject", "RFC 5321 7.1", "a recipient whose domain is not in [relay] to")
         }

@@ -31,7 +31,7 @@ pub enum Ending {
 
 impl Ending {
     /// All of them, in the order of the metrics page.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Quit,
         Self::ClientClosed,
         Self::RelayLost,
@@ -49,6 +49,7 @@ impl Ending {
         Self::NotAdmitted(NoService::Memory),
         Self::NotAdmitted(NoService::Descriptors),
         Self::NotAdmitted(NoService::RelayDown),
+        Self::NotAdmitted(NoService::Banned),
     ];
 
     /// The label.
@@ -85,6 +86,8 @@ pub enum NoService {
     Descriptors,
     /// No relay can be reached (`when_down = "refuse"`).
     RelayDown,
+    /// The client is banned.
+    Banned,
 }
 
 impl NoService {
@@ -97,6 +100,7 @@ impl NoService {
             Self::Memory => "not_admitted_memory",
             Self::Descriptors => "not_admitted_descriptors",
             Self::RelayDown => "not_admitted_relay_down",
+            Self::Banned => "not_admitted_banned",
         }
     }
 }

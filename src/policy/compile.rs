@@ -141,6 +141,9 @@ impl Compiler<'_> {
             networks: self.lists.networks(),
             tls: self.tls.clone(),
             auth: self.auth.clone(),
+            names: super::names::NamesRules::default(),
+            dnslists: Vec::new(),
+            allowances: Vec::new(),
         })
     }
 

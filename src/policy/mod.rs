@@ -6,9 +6,11 @@
 //! A `Policy` is immutable.
 
 mod agreement;
+pub mod allowance;
 pub mod auth;
 pub mod compile;
 pub mod condition;
+pub mod dnslist;
 pub mod document;
 mod effective;
 mod expectation;
@@ -20,6 +22,7 @@ pub mod limits;
 mod list;
 mod lists;
 mod merge;
+pub mod names;
 pub mod nearest;
 mod needle;
 pub mod network;
@@ -94,6 +97,9 @@ pub struct Policy {
     networks: HashMap<String, NetworkSet>,
     tls: tls::TlsRules,
     auth: auth::AuthRules,
+    names: names::NamesRules,
+    dnslists: Vec<dnslist::DnsList>,
+    allowances: Vec<allowance::Allowance>,
 }
 
 /// `[replies]`
@@ -179,6 +185,21 @@ impl Policy {
     /// `[auth]`
     pub fn auth(&self) -> &auth::AuthRules {
         &self.auth
+    }
+
+    /// `[names]`
+    pub fn names(&self) -> &names::NamesRules {
+        &self.names
+    }
+
+    /// The `[[dnslist]]`, in file order.
+    pub fn dnslists(&self) -> &[dnslist::DnsList] {
+        &self.dnslists
+    }
+
+    /// The `[[limit]]`, in file order.
+    pub fn allowances(&self) -> &[allowance::Allowance] {
+        &self.allowances
     }
 
     /// `[greeting] banner`
@@ -341,12 +362,13 @@ impl Policy {
                 action: rule.action,
                 reply: rule.reply.clone(),
                 tarpit: rule.tarpit,
+                ban: None,
                 at_once: rule.at_once || !self.replies.delay,
             });
         }
         let signature = self.index.signature(check)?;
         let (reply, tarpit) = (signature.reply.clone(), signature.tarpit);
-        Some(Refusal { check, action: Action::Reject, reply, tarpit, at_once: true })
+        Some(Refusal { check, action: Action::Reject, reply, tarpit, ban: None, at_once: true })
     }
 
     /// The id of a check as logs and `[[exempt]]` spell it.

@@ -26,6 +26,12 @@ pub enum Check {
     Auth(AuthCheck),
     /// `listener.sessions_per_client`, which the deployment file bounds and an `[[exempt]]` may lift.
     SessionsPerClient,
+    /// `names.NAME`
+    Names(NamesCheck),
+    /// `dnslists`: the weights of the lists that list the client come to too much.
+    DnsLists,
+    /// Place in the policy's list of limits.
+    Allowance(u32),
     /// Place in the policy's list of signatures.
     Signature(u32),
     /// Place in the policy's list of rules.
@@ -52,6 +58,27 @@ pub enum AuthCheck {
     Attempts,
     /// A sender that is none of the account's (`senders`).
     Senders,
+}
+
+/// What `[names]` refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NamesCheck {
+    /// A client without a name that has its address.
+    Unverified,
+    /// A client of which DNS did not say.
+    Failed,
+}
+
+impl NamesCheck {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Unverified, Self::Failed];
+
+    const fn id(self) -> &'static str {
+        match self {
+            Self::Unverified => "names.unverified",
+            Self::Failed => "names.failed",
+        }
+    }
 }
 
 impl TlsCheck {
@@ -100,6 +127,8 @@ impl Check {
             .into_iter()
             .chain(TlsCheck::ALL.map(Check::Tls))
             .chain(AuthCheck::ALL.map(Check::Auth))
+            .chain(NamesCheck::ALL.map(Check::Names))
+            .chain([Check::DnsLists])
             .chain(limits)
             .chain(verbs)
             .chain(violations)
@@ -125,7 +154,9 @@ impl Check {
             Check::Tls(check) => check.id().to_owned(),
             Check::Auth(check) => check.id().to_owned(),
             Check::SessionsPerClient => "listener.sessions_per_client".to_owned(),
-            Check::Signature(_) | Check::Rule(_) => return None,
+            Check::Names(check) => check.id().to_owned(),
+            Check::DnsLists => "dnslists".to_owned(),
+            Check::Allowance(_) | Check::Signature(_) | Check::Rule(_) => return None,
         })
     }
 
@@ -178,6 +209,8 @@ pub struct Refusal {
     pub reply: Reply,
     /// How long it waits for it.
     pub tarpit: Option<Duration>,
+    /// How long the client is not let in after that.
+    pub ban: Option<Duration>,
     /// An opinion formed at EHLO or MAIL waits for the first RCPT unless this is set (`at = "once"`), or `[replies]
     /// delay = false`. It is set for signatures, which are no opinions.
     pub at_once: bool,

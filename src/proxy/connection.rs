@@ -23,7 +23,7 @@ use super::turn::{self, Turn};
 use super::wire::{Hearing, Read, Wire};
 use crate::event::Side;
 use crate::session::{Happening, Moment, Session, Setting};
-use asking::Open;
+use asking::Questions;
 use passing::Passage;
 use std::future::Future;
 use std::pin::Pin;
@@ -49,7 +49,7 @@ pub(super) struct Connection {
     news: News,
     stay: Stay,
     /// What the session waits to be told. Apart, because hardly any does.
-    question: Option<Box<Open>>,
+    questions: Option<Box<Questions>>,
     /// The port of the next link, where it comes from the client's address.
     port: Port,
     rank: Rank,
@@ -94,7 +94,7 @@ impl Connection {
             share: Share::new(Arc::clone(&door.means)),
             news: News::none(),
             stay: Stay::default(),
-            question: None,
+            questions: None,
             session: Session::new(setting),
             port,
             rank,

@@ -190,6 +190,8 @@ impl Probe {
                 | Action::StartTls(Side::Client)
                 | Action::PassThrough
                 | Action::Ask(_)
+                | Action::Charge(_)
+                | Action::Ban(_)
                 | Action::Tell(_) => {}
             }
         }

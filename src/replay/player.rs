@@ -81,7 +81,7 @@ impl Player {
             scene: scene.relay,
             relay_in_tls: scene.relay_in_tls,
             handshakes: scene.handshakes,
-            backend: scene.backend,
+            backend: scene.backend.clone(),
             question: None,
             certificate: scene.relay_certificate,
             course: Course::Plain,
@@ -249,7 +249,9 @@ impl Player {
                 }
                 Action::StartTls(side) => self.course = Course::Handshake(side),
                 Action::PassThrough => self.course = Course::Passing,
-                Action::Ask(question) => self.question = Some(question),
+                Action::Ask(question) => self.note_question(question),
+                // Nobody counts here, and nobody comes again.
+                Action::Charge(_) | Action::Ban(_) => {}
                 Action::CloseClient(_) => self.client_closed = true,
                 Action::Learn(offer) => self.learned = Some(offer),
                 Action::Tell(event) => self.events.push(event),
@@ -259,7 +261,7 @@ impl Player {
         if let (Course::Handshake(side), Handshakes::Hold) = (self.course, self.handshakes) {
             self.handshake_ends(side, Ok(()));
         }
-        if let Backend::Says(what) = self.backend {
+        if let Backend::Says(what) = self.backend.clone() {
             self.answer_question(what);
         }
         // Answers of the relay may have come of what was sent; they are shown in the next turn.

@@ -45,7 +45,7 @@ pub struct Scene {
 }
 
 /// What is said to the questions that a session asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// This, at once.
     Says(Answered),

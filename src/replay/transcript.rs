@@ -282,7 +282,7 @@ fn happens(player: &mut Player, what: &str) -> Result<(), String> {
 
 /// What a line says to a question.
 fn answer(words: &str) -> Option<Answered> {
-    ANSWERS.iter().find(|(known, _)| *known == words).map(|(_, what)| *what)
+    ANSWERS.iter().find(|(known, _)| *known == words).map(|(_, what)| what.clone())
 }
 
 fn duration(text: &str) -> Option<Duration> {

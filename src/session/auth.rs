@@ -187,7 +187,7 @@ impl Session {
                 self.challenge(challenge, out);
             }
             Next::Ask(user, password) => self.ask(user, password, out),
-            Next::Wrong => self.judged(now, Answered::No, out),
+            Next::Wrong => self.judged(now, &Answered::No, out),
         }
     }
 
@@ -201,17 +201,17 @@ impl Session {
     }
 
     /// A question was answered; if it is not the one that is waited for, that is of no interest.
-    pub(super) fn heed(&mut self, now: Moment, answer: Answer, out: &mut Output) {
+    pub(super) fn heed(&mut self, now: Moment, answer: &Answer, out: &mut Output) {
         if self.phase.dialogue().is_some_and(|dialogue| dialogue.turn == Whose::Driver(answer.number)) {
             self.turn = now;
-            self.judged(now, answer.what, out);
+            self.judged(now, &answer.what, out);
         }
     }
 
     /// Nobody has answered in time.
     pub(super) fn unanswered(&mut self, now: Moment, out: &mut Output) {
         self.turn = now;
-        self.judged(now, Answered::Unknown, out);
+        self.judged(now, &Answered::Unknown, out);
     }
 
     /// Whether the session waits for an answer to a question.
@@ -220,7 +220,7 @@ impl Session {
     }
 
     /// What the gate's own backend says of an exchange.
-    fn judged(&mut self, now: Moment, answer: Answered, out: &mut Output) {
+    fn judged(&mut self, now: Moment, answer: &Answered, out: &mut Output) {
         let Some(Stage::Auth(dialogue)) = self.phase.turn(Stage::Idle) else { return };
         match answer {
             Answered::Yes => {
@@ -238,7 +238,8 @@ impl Session {
                 let shown = [b"AUTH ", dialogue.mechanism.facts().name.as_bytes()].concat();
                 self.refuse(now, found, Some(Verb::Auth), &shown, out);
             }
-            Answered::Unknown => {
+            // Nobody can say, or says something else.
+            Answered::Unknown | Answered::Name(_) | Answered::Lists(_) | Answered::Allowances(_) => {
                 self.attempted(dialogue.mechanism, AuthOutcome::Deferred, out);
                 self.answer(&replies::AUTH_NOT_NOW, out);
             }

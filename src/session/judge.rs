@@ -162,12 +162,12 @@ impl Session {
 pub(super) fn violation(violation: Violation, response: Response) -> Refusal {
     let action = if response == Response::Disconnect { Action::Disconnect } else { Action::Reject };
     let reply = Reply::to_violation(violation);
-    Refusal { check: Check::Violation(violation), action, reply, tarpit: None, at_once: true }
+    Refusal { check: Check::Violation(violation), action, reply, tarpit: None, ban: None, at_once: true }
 }
 
 /// A refusal by a built-in table.
 pub(super) fn refusal(check: Check, action: Action, reply: Reply) -> Refusal {
-    Refusal { check, action, reply, tarpit: None, at_once: true }
+    Refusal { check, action, reply, tarpit: None, ban: None, at_once: true }
 }
 
 impl Judge<'_> {

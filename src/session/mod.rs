@@ -225,7 +225,7 @@ impl Session {
             Happening::LinkFailed(why) => self.link_failed(now, why, link::words(why), out),
             Happening::Secured(side, secured) => self.secured(now, side, secured, out),
             Happening::NotSecured(side, why) => self.not_secured(now, side, why, out),
-            Happening::Answered(answer) => self.heed(now, answer, out),
+            Happening::Answered(answer) => self.heed(now, &answer, out),
             Happening::Stressed => self.press(Pressure::Stressed),
             Happening::Relieved => self.press(Pressure::Calm),
             Happening::TarpitFull => {

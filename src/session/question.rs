@@ -1,5 +1,8 @@
 //! The one asynchronous thing that a session may ask: it waits for the answer, and only its own number is heeded.
 
+use crate::policy::allowance::{Balance, Charge};
+use crate::policy::dnslist::Listing;
+use crate::policy::names::Naming;
 use std::fmt;
 
 /// A question to the driver. A late answer is known by its number, and ignored.
@@ -21,10 +24,16 @@ pub enum Asking {
         /// Its password, as the client says.
         password: Secret,
     },
+    /// What reverse DNS says of the client's address. It is asked early, and waited for late or never.
+    Name,
+    /// What the policy's DNS lists say of it. Likewise.
+    Lists,
+    /// Whether all of these may be taken; the answer is [`Answered::Allowances`], in the same order.
+    Allowances(Box<[Charge]>),
 }
 
 /// The answer to a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Which question it answers.
     pub number: u32,
@@ -33,7 +42,7 @@ pub struct Answer {
 }
 
 /// What the answer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answered {
     /// Yes.
     Yes,
@@ -41,6 +50,12 @@ pub enum Answered {
     No,
     /// Nobody can say now.
     Unknown,
+    /// What reverse DNS says.
+    Name(Box<Naming>),
+    /// What the lists said; lists that said nothing are absent.
+    Lists(Box<[Listing]>),
+    /// How the allowances stand.
+    Allowances(Box<[Balance]>),
 }
 
 /// A password: it is never shown, and what held it is overwritten.

@@ -73,5 +73,6 @@ pub(super) const fn no_service(why: NoService) -> Reply {
         NoService::SessionsOfPeer => own(Code::CLOSING, 7, 0, "Too many sessions from you, try again later"),
         NoService::Memory | NoService::Descriptors => NO_MEMORY,
         NoService::RelayDown => NO_RELAY,
+        NoService::Banned => own(Code::CLOSING, 7, 0, "Too much was refused to you, come back later"),
     }
 }

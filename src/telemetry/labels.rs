@@ -18,12 +18,15 @@ pub(super) enum Sort {
     Relay,
     Tls,
     Auth,
+    Names,
+    DnsList,
+    Allowance,
     Signature,
     Rule,
 }
 
 impl Sort {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Framing,
         Self::Grammar,
         Self::Conduct,
@@ -34,6 +37,9 @@ impl Sort {
         Self::Relay,
         Self::Tls,
         Self::Auth,
+        Self::Names,
+        Self::DnsList,
+        Self::Allowance,
         Self::Signature,
         Self::Rule,
     ];
@@ -52,6 +58,9 @@ impl Sort {
             Check::Relay => Self::Relay,
             Check::Tls(_) => Self::Tls,
             Check::Auth(_) => Self::Auth,
+            Check::Names(_) => Self::Names,
+            Check::DnsLists => Self::DnsList,
+            Check::Allowance(_) => Self::Allowance,
             Check::Signature(_) => Self::Signature,
             Check::Rule(_) => Self::Rule,
         }
@@ -69,6 +78,9 @@ impl Sort {
             Self::Relay => "relay",
             Self::Tls => "tls",
             Self::Auth => "auth",
+            Self::Names => "names",
+            Self::DnsList => "dnslist",
+            Self::Allowance => "allowance",
             Self::Signature => "signature",
             Self::Rule => "rule",
         }

@@ -240,13 +240,15 @@ impl Metrics {
         self.verdicts.count((decision.action, decision.force, Sort::of(decision.check)));
         match decision.check {
             Check::Violation(violation) => listener.violations.count(violation),
-            Check::Signature(_) | Check::Rule(_) => self.count_rule(decision),
+            Check::Allowance(_) | Check::Signature(_) | Check::Rule(_) => self.count_rule(decision),
             Check::Verb(_)
             | Check::Limit(_)
             | Check::Clients
             | Check::Relay
             | Check::Tls(_)
             | Check::Auth(_)
+            | Check::Names(_)
+            | Check::DnsLists
             | Check::SessionsPerClient => {}
         }
     }

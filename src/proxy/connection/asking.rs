@@ -1,44 +1,83 @@
 //! Questions of a session that take longer than a turn.
 
 use super::Connection;
+use crate::policy::allowance::Balance;
 use crate::policy::auth::Backend;
 use crate::proxy::turn::Turn;
 use crate::session::{Answer, Answered, Asking, Happening, Question};
+use arrayvec::ArrayVec;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tokio::sync::oneshot;
+
+/// Questions that are open at once: one for which a command waits, and those that were asked early. The answer to an
+/// earlier one of the former is late, and ignored.
+pub(super) type Questions = ArrayVec<Open, 4>;
 
 /// A question that is being answered.
 #[derive(Debug)]
 pub(super) struct Open {
     number: u32,
-    answer: oneshot::Receiver<Answered>,
+    answer: Coming,
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+enum Coming {
+    /// It is there.
+    Here(Answered),
+    /// It comes. Whoever was to answer and is gone cannot say.
+    Later(oneshot::Receiver<Answered>),
+}
+
+impl Open {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answered> {
+        match &mut self.answer {
+            Coming::Here(answered) => Poll::Ready(std::mem::replace(answered, Answered::Unknown)),
+            Coming::Later(receiver) => {
+                Pin::new(receiver).poll(cx).map(|answer| answer.unwrap_or(Answered::Unknown))
+            }
+        }
+    }
 }
 
 impl Connection {
-    /// Passes a question on to who can answer it. There is one at a time: the answer to an earlier one is late.
-    pub(super) fn ask(
-        &mut self,
-        Question { number, what: Asking::Credentials { user, password } }: Question,
-    ) {
-        let answer = match &self.session.policy().auth().backend {
-            Backend::File(accounts) => self.door.clerks.verify(accounts, user, password),
-            // Such a session asks its relay.
-            Backend::Relay => oneshot::channel().1,
+    /// Passes a question on to who can answer it.
+    pub(super) fn ask(&mut self, Question { number, what }: Question) {
+        let answer = match what {
+            Asking::Credentials { user, password } => match &self.session.policy().auth().backend {
+                Backend::File(accounts) => Coming::Later(self.door.clerks.verify(accounts, user, password)),
+                // Such a session asks its relay.
+                Backend::Relay => Coming::Here(Answered::Unknown),
+            },
+            Asking::Name | Asking::Lists => Coming::Here(Answered::Unknown),
+            Asking::Allowances(charges) => {
+                let plenty = Balance { within: true, left: u32::MAX };
+                Coming::Here(Answered::Allowances(charges.iter().map(|_| plenty).collect()))
+            }
         };
-        self.question = Some(Box::new(Open { number, answer }));
+        let questions = self.questions.get_or_insert_default();
+        if questions.is_full() {
+            questions.remove(0);
+        }
+        questions.push(Open { number, answer });
     }
 
-    /// Tells the session the answer, once there is one.
+    /// Tells the session an answer, once there is one.
     pub(super) fn poll_answer(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let Some(open) = &mut self.question else { return false };
-        let Poll::Ready(answer) = Pin::new(&mut open.answer).poll(turn.cx) else { return false };
-        let number = open.number;
-        self.question = None;
-        // Whoever was to answer is gone: nobody can say.
-        let what = answer.unwrap_or(Answered::Unknown);
-        self.tell(turn, Happening::Answered(Answer { number, what }));
+        let Some(questions) = &mut self.questions else { return false };
+        let answers = questions.iter_mut().map(|open| (open.number, open.poll(turn.cx)));
+        let come = answers.enumerate().find_map(|(place, (number, answer))| match answer {
+            Poll::Ready(what) => Some((place, Answer { number, what })),
+            Poll::Pending => None,
+        });
+        let Some((place, answer)) = come else { return false };
+        questions.remove(place);
+        if questions.is_empty() {
+            self.questions = None;
+        }
+        self.tell(turn, Happening::Answered(answer));
         true
     }
 }

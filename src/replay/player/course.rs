@@ -2,9 +2,10 @@
 
 use super::{LinkEnd, Player};
 use crate::event::{Secured, Side, TlsFailure};
+use crate::policy::allowance::Balance;
 use crate::policy::tls::TlsVersion;
 use crate::replay::scene::Certificate;
-use crate::session::{Answer, Answered, Happening, Question};
+use crate::session::{Answer, Answered, Asking, Happening, Question};
 
 /// What octets are to the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,26 @@ impl Player {
         };
         self.session.happened(self.now, what, &mut self.out);
         self.carry_out(&[]);
+    }
+
+    /// What a polite world knows is answered at once; the rest is kept for whoever answers it.
+    pub(super) fn note_question(&mut self, question: Question) {
+        let answered = match &question.what {
+            Asking::Credentials { .. } => None,
+            Asking::Name => Some(Answered::Name(Box::default())),
+            Asking::Lists => Some(Answered::Lists(Box::default())),
+            Asking::Allowances(charges) => {
+                let plenty = Balance { within: true, left: u32::MAX };
+                Some(Answered::Allowances(charges.iter().map(|_| plenty).collect()))
+            }
+        };
+        match answered {
+            None => self.question = Some(question),
+            Some(what) => {
+                let answer = Answer { number: question.number, what };
+                self.session.happened(self.now, Happening::Answered(answer), &mut self.out);
+            }
+        }
     }
 
     /// The last question is answered. False: there is none.

@@ -1,11 +1,13 @@
 //! Things to do, in order: what a session hands to its driver.
 
 use crate::event::{Event, Side};
+use crate::policy::allowance::Charge;
 use crate::session::offer::Offer;
 use crate::session::question::Question;
 use crate::smtp::mail_data::Piece;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the driver is to do. The order counts.
 #[derive(Debug)]
@@ -31,6 +33,10 @@ pub enum Action {
     PassThrough,
     /// The answer is [`Happening::Answered`](crate::session::Happening).
     Ask(Question),
+    /// Take this from an allowance, as far as there is; nobody waits for it.
+    Charge(Charge),
+    /// The client is not let in for so long.
+    Ban(Duration),
     /// What the relay offers, for sessions to come.
     Learn(Arc<Offer>),
     /// Tell telemetry.
