@@ -249,6 +249,7 @@ impl Metrics {
             | Check::Auth(_)
             | Check::Names(_)
             | Check::DnsLists
+            | Check::DnsList(_)
             | Check::SessionsPerClient => {}
         }
     }
