@@ -110,7 +110,8 @@ impl Compiler<'_> {
         let dnslist_rules = self.dnslists(&dnslists);
         let own = self.promises == Promises::Own;
         let meant = self.file.expects.iter().filter(|entry| self.is_own(&entry.place) == own);
-        let expectations: Vec<_> = meant.filter_map(|entry| self.expectation(entry, &ids, &dnslists)).collect();
+        let expectations: Vec<_> =
+            meant.filter_map(|entry| self.expectation(entry, &ids, &dnslists)).collect();
         if own {
             // The same rules among other lists are no more suspicious.
             suspicion::check(self, &index, &expectations);

@@ -52,8 +52,10 @@ impl Compiler<'_> {
             let message = format!("there is no check `{}`", rule.value.escape_debug());
             self.findings.add(rule.place.error(message).with_nearest(near));
         }
+        // Where one of them is wrong that was told, and the others are in other places.
+        let sound = dnslists.len() == self.file.dnslists.len();
         let listing = |written| self.findings.check(dnslist::listing(written, dnslists));
-        let lists = entry.lists.iter().filter_map(listing).collect();
+        let lists = entry.lists.iter().filter(|_| sound).filter_map(listing).collect();
         let dialogue = entry.dialogue.as_ref()?;
         let uses = dialogue.value.contains("$each");
         let dialogues = match &entry.each {

@@ -2,6 +2,7 @@
 
 use super::clerks::Clerks;
 use super::config::{Accept, Admin, Deployment, Listener};
+use super::dns::Dns;
 use super::guise::may_be_transparent;
 use super::listener::{Door, Drain, Phase, bind};
 use super::lock;
@@ -173,12 +174,15 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     let drain = Arc::new(Drain::default());
     let relays = relays(&deployment, &means, &telemetry);
     let clerks = Arc::new(Clerks::default());
+    let steering = runtime()?;
+    let resolver = deployment.resolver.clone();
+    let dns = Dns::new(resolver, steering.handle().clone(), Arc::clone(&means), &telemetry);
     let mut doors = Vec::new();
     for listener in &deployment.listeners {
         let relay = relays.get(&listener.relay).ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, format!("there is no relay `{}`", listener.relay))
         })?;
-        let share = (Arc::clone(&means), Arc::clone(&drain), Arc::clone(&clerks));
+        let share = (Arc::clone(&means), Arc::clone(&drain), Arc::clone(&clerks), Arc::clone(&dns));
         doors.push(Door::new(&deployment.name, listener, Arc::clone(relay), share, &telemetry));
     }
     if deployment.relays.iter().any(|relay| relay.identity == Identity::Transparent) {
@@ -205,14 +209,15 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         started.push(spawn(format!("gate-{number}"), move || work(&runtime, sockets, &drain))?);
     }
     drop(sockets);
-    let (runtime, within) = (runtime()?, deployment.drain);
+    let within = deployment.drain;
     let control = Control {
         doors: Arc::clone(&doors),
         drain: Arc::clone(&drain),
         telemetry: Arc::clone(&telemetry),
         expiries: Arc::clone(&expiries),
+        dns,
     };
-    started.push(spawn("control".to_owned(), move || runtime.block_on(control.run(admin, within)))?);
+    started.push(spawn("control".to_owned(), move || steering.block_on(control.run(admin, within)))?);
     for (listener, address) in &addresses {
         tracing::info!(listener, %address, "listening");
     }
@@ -337,6 +342,7 @@ struct Control {
     expiries: Arc<Mutex<Expiries>>,
     drain: Arc<Drain>,
     telemetry: Arc<Telemetry>,
+    dns: Arc<Dns>,
 }
 
 impl Control {
@@ -351,10 +357,12 @@ impl Control {
             }
         }
         let looking = tokio::spawn(look(Arc::clone(&self.doors)));
+        let asking = tokio::spawn(Arc::clone(&self.dns).watch(Arc::clone(&self.doors)));
         let watching = tokio::spawn(watch(Arc::clone(&self.expiries)));
         self.drain.reach(Phase::Draining).await;
         looking.abort();
         watching.abort();
+        asking.abort();
         tokio::select! {
             () = self.all_gone() => {}
             () = self.drain.reach(Phase::Over) => {}

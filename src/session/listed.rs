@@ -11,8 +11,7 @@ use crate::smtp::command::{Argument, Command};
 impl Session {
     /// Asks the lists, if there are any and the client is somebody of whom they can know.
     pub(super) fn ask_lists(&mut self, now: Moment, out: &mut Output) {
-        let asks =
-            !self.setting.policy.dnslists().is_empty() && dnslist::is_public(self.setting.client.ip());
+        let asks = !self.setting.policy.dnslists().is_empty() && dnslist::is_public(self.setting.client.ip());
         if asks && !self.is_over() {
             let number = self.next_question();
             self.lists = Noted::Asked(number, now + PATIENCE);

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `metrics`, `families` | counters and gauges; labels from closed enums and from the deployment file, never from the wire |
 //! | `security`, `upkeep` | those of TLS and AUTH; of certificates and reloads |
+//! | `lookups` | those of DNS |
 //! | `labels` | the words of closed enums, as labels |
 //! | `log` | one line for each session and each refusal |
 //! | `queue` | the way from a session to a file, which never makes a session wait |
@@ -15,12 +16,14 @@ pub mod endpoint;
 mod families;
 mod labels;
 mod log;
+mod lookups;
 mod metrics;
 mod queue;
 mod security;
 mod upkeep;
 
 pub use families::OfComings;
+pub use lookups::{OfList, OfLookups};
 pub use metrics::{Metrics, OfListener, OfRelay, OfTarpit};
 
 use crate::event::Event;

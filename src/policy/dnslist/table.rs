@@ -118,10 +118,7 @@ impl Compiler<'_> {
     /// `[dnslists]`, and the lists, which are given in order.
     pub(in crate::policy) fn dnslists(&self, lists: &[DnsList]) -> Option<DnsListRules> {
         let DnsListsTable { report, reject, reply } = &self.file.dnslist_rules;
-        let reply = match reply {
-            Some(text) => Some(self.refusing(text)?),
-            None => None,
-        };
+        let reply = reply.as_ref().and_then(|text| self.refusing(text));
         let (report, reject) = (report.as_ref()?, reject.as_ref()?);
         for (written, key) in [(report, "report"), (reject, "reject")] {
             if written.value == 0 {
@@ -152,7 +149,10 @@ impl Compiler<'_> {
 }
 
 /// What an expectation says that a list said: `zen 127.0.0.2`.
-pub(in crate::policy) fn listing(written: &Located<String>, lists: &[DnsList]) -> Result<Listing, Diagnostic> {
+pub(in crate::policy) fn listing(
+    written: &Located<String>,
+    lists: &[DnsList],
+) -> Result<Listing, Diagnostic> {
     let (id, answer) = written.value.split_once(' ').unwrap_or((&written.value, ""));
     let known = lists.iter().map(|list| list.id.as_str());
     let (place, _) = (0..)
