@@ -8,6 +8,8 @@
 mod memory;
 mod name;
 mod resolver;
+#[cfg(test)]
+mod tests;
 mod trouble;
 mod watch;
 

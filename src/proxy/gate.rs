@@ -177,14 +177,8 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     let steering = runtime()?;
     let resolver = deployment.resolver.clone();
     let dns = Dns::new(resolver, steering.handle().clone(), Arc::clone(&means), &telemetry);
-    let mut doors = Vec::new();
-    for listener in &deployment.listeners {
-        let relay = relays.get(&listener.relay).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, format!("there is no relay `{}`", listener.relay))
-        })?;
-        let share = (Arc::clone(&means), Arc::clone(&drain), Arc::clone(&clerks), Arc::clone(&dns));
-        doors.push(Door::new(&deployment.name, listener, Arc::clone(relay), share, &telemetry));
-    }
+    let shares = (Arc::clone(&means), Arc::clone(&drain), clerks, Arc::clone(&dns));
+    let doors = doors(&deployment, &relays, &shares, &telemetry)?;
     if deployment.relays.iter().any(|relay| relay.identity == Identity::Transparent) {
         may_be_transparent().map_err(|error| privileged("identity = \"transparent\"", &error))?;
     }
@@ -232,6 +226,24 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         addresses,
         admin: admin_address,
     })
+}
+
+/// What all doors share.
+type Shares = (Arc<Means>, Arc<Drain>, Arc<Clerks>, Arc<Dns>);
+
+fn doors(
+    deployment: &Deployment,
+    relays: &HashMap<String, Arc<Relay>>,
+    shares: &Shares,
+    telemetry: &Arc<Telemetry>,
+) -> io::Result<Vec<Arc<Door>>> {
+    let door = |listener: &Listener| {
+        let relay = relays.get(&listener.relay).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, format!("there is no relay `{}`", listener.relay))
+        })?;
+        Ok(Door::new(&deployment.name, listener, Arc::clone(relay), shares.clone(), telemetry))
+    };
+    deployment.listeners.iter().map(door).collect()
 }
 
 fn relays(deployment: &Deployment, means: &Arc<Means>, telemetry: &Telemetry) -> HashMap<String, Arc<Relay>> {

@@ -1,5 +1,6 @@
 //! Figures of questions to DNS.
 
+use super::Metrics;
 use super::families::{Rows, counters, gauges, make};
 use crate::event::{ListAnswer, Lookup};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry};
@@ -71,21 +72,28 @@ impl Lookups {
             ),
         }
     }
+}
 
-    pub(super) fn shared(&self) -> OfLookups {
-        self.shared.clone()
+impl Metrics {
+    /// The figures of questions to DNS.
+    pub fn lookups(&self) -> OfLookups {
+        self.lookups.shared.clone()
     }
 
-    pub(super) fn list(&self, id: &str) -> OfList {
-        let answers = |answer: ListAnswer| self.answers.with_label_values(&[id, answer.name()]);
-        OfList { answers: Rows::new(&ListAnswer::ALL, answers), usable: self.usable.with_label_values(&[id]) }
+    /// The figures of a DNS list.
+    pub fn list(&self, id: &str) -> OfList {
+        let of = &self.lookups;
+        let answers = |answer: ListAnswer| of.answers.with_label_values(&[id, answer.name()]);
+        OfList { answers: Rows::new(&ListAnswer::ALL, answers), usable: of.usable.with_label_values(&[id]) }
     }
 
-    pub(super) fn forget_list(&self, id: &str) {
+    /// A list that no rules name any longer.
+    pub fn forget_list(&self, id: &str) {
+        let of = &self.lookups;
         // What was never there is no loss.
-        let _ = self.usable.remove_label_values(&[id]);
+        let _ = of.usable.remove_label_values(&[id]);
         for answer in ListAnswer::ALL {
-            let _ = self.answers.remove_label_values(&[id, answer.name()]);
+            let _ = of.answers.remove_label_values(&[id, answer.name()]);
         }
     }
 }

@@ -6,7 +6,7 @@ use super::families::{OfComings, OfListeners, OfRelays, Rows, counters, gauges, 
 use super::labels::{
     ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
 };
-use super::lookups::{Lookups, OfList, OfLookups};
+use super::lookups::Lookups;
 use super::security::{OfSecurities, OfSecurity};
 use super::upkeep::Upkeep;
 use crate::event::{Decision, Ending, Event, Fate, Force, LinkChange, LinkFailure, Origin, Outcome};
@@ -31,7 +31,7 @@ pub struct Metrics {
     relays: OfRelays,
     securities: OfSecurities,
     upkeep: Upkeep,
-    lookups: Lookups,
+    pub(super) lookups: Lookups,
     rule_hits: IntCounterVec,
     buffer_used: IntGauge,
     buffer_limit: IntGauge,
@@ -124,21 +124,6 @@ impl Metrics {
     /// Files were read anew, and taken or not.
     pub fn reloaded(&self, taken: bool) {
         self.upkeep.reloaded(taken);
-    }
-
-    /// The figures of questions to DNS.
-    pub fn lookups(&self) -> OfLookups {
-        self.lookups.shared()
-    }
-
-    /// The figures of a DNS list.
-    pub fn list(&self, id: &str) -> OfList {
-        self.lookups.list(id)
-    }
-
-    /// A list that no rules name any longer.
-    pub fn forget_list(&self, id: &str) {
-        self.lookups.forget_list(id);
     }
 
     /// Whether no new sessions are taken.

@@ -59,14 +59,10 @@ mod tests {
     fn only_names_of_hosts_are_names() {
         let read = |text: &str| host_name(&Name::from_ascii(text).unwrap());
         assert_eq!(read("Mail_1.example.ORG.").as_deref(), Some("Mail_1.example.ORG"));
-        for text in
-            [".", "a\\013b.example.org.", "a\\010x.example.org.", "a\\.b.example.org.", "a\\ b.example."]
+        for label in [&b"a\rb"[..], b"a.b", b"a b", b"a\"b", b"a\r\nReceived: x", b"\xff\x00", "ä".as_bytes()]
         {
-            assert_eq!(read(text), None, "{text}");
+            assert_eq!(host_name(&Name::from_labels([label, b"example"]).unwrap()), None, "{label:?}");
         }
-        let octets = Name::from_labels([&b"a\r\nReceived: x"[..], b"example", b"org"]).unwrap();
-        assert_eq!(host_name(&octets), None);
-        let octets = Name::from_labels([&b"\xff\x00"[..], b"org"]).unwrap();
-        assert_eq!(host_name(&octets), None);
+        assert_eq!(host_name(&Name::root()), None);
     }
 }

@@ -4,6 +4,7 @@
 use super::Dns;
 use super::memory::Subject;
 use super::resolver::Said;
+use crate::policy::Policy;
 use crate::policy::dnslist::{DnsList, Sense};
 use crate::proxy::listener::Door;
 use crate::proxy::lock;
@@ -13,6 +14,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// How often it is looked which lists there are, and whether one is to be tried.
 const BEAT: Duration = Duration::from_secs(1);
@@ -84,7 +86,7 @@ impl Watched {
                 tracing::warn!(list, zone, reason, "a DNS list is put aside, and tried again each minute");
             }
             (Standing::New | Standing::Aside(_), Ok(())) => {
-                tracing::info!(list, zone, "a DNS list is usable")
+                tracing::info!(list, zone, "a DNS list is usable");
             }
             (Standing::Aside(_), Err(_)) | (Standing::Usable(_), Ok(())) => {}
         }
@@ -100,8 +102,7 @@ impl Watch {
     }
 
     /// Takes note of the lists that there are now. Gives those that are to be tried.
-    fn look(&self, doors: &[Arc<Door>], now: Moment, metrics: &Metrics) -> Vec<Arc<Watched>> {
-        let policies: Vec<_> = doors.iter().map(|door| door.policy()).collect();
+    pub(super) fn look(&self, policies: &[Arc<Policy>], now: Moment, metrics: &Metrics) -> Vec<Arc<Watched>> {
         let lists: HashMap<_, _> = policies
             .iter()
             .flat_map(|policy| policy.dnslists())
@@ -126,11 +127,19 @@ impl Dns {
         let mut beat = tokio::time::interval(BEAT);
         loop {
             beat.tick().await;
-            for list in self.watch.look(&doors, self.means.now(), self.metrics()) {
-                let tried = self.within(async { Some(self.try_list(&list.zone).await) }).await;
-                list.settle(tried.unwrap_or(Err(SILENT)), self.means.now());
+            let mut tests = JoinSet::new();
+            let policies: Vec<_> = doors.iter().map(|door| door.policy()).collect();
+            for list in self.watch.look(&policies, self.means.now(), self.metrics()) {
+                let dns = Arc::clone(&self);
+                tests.spawn(async move { dns.test(&list).await });
             }
+            tests.join_all().await;
         }
+    }
+
+    pub(super) async fn test(&self, list: &Watched) {
+        let tried = self.within(async { Some(self.try_list(&list.zone).await) }).await;
+        list.settle(tried.unwrap_or(Err(SILENT)), self.means.now());
     }
 
     async fn try_list(&self, zone: &str) -> Result<(), &'static str> {
