@@ -8,12 +8,14 @@ mod ending;
 mod excerpt;
 mod header;
 mod link;
+mod lookup;
 
 pub use auth::{Attempt, AuthOutcome};
 pub use ending::{Ending, NoService};
 pub use excerpt::Excerpt;
 pub use header::ProxyHeader;
 pub use link::{LinkChange, LinkFailure, Secured, TlsChange, TlsFailure};
+pub use lookup::{ListAnswer, Lookup};
 
 use crate::policy::tls::TlsVersion;
 use crate::policy::verdict::{Action, Check};

@@ -4,6 +4,7 @@ mod accept;
 mod from;
 mod outlook;
 mod relay;
+mod resolver;
 mod security;
 #[cfg(test)]
 mod tests;
@@ -30,12 +31,13 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
     let source = Source::new(path, findings.check(files::read(path).map_err(unread))?);
     let document = Document::open(&source, findings)?;
     let top = document.section(findings);
-    for later in ["state", "log", "store", "resolver", "explain"] {
+    for later in ["state", "log", "store", "explain"] {
         top.not_yet(later);
     }
     let name = top.require::<String>("name").and_then(|name| host_name(name, findings));
     let buffer_memory = top.take::<Octets>("buffer_memory").map(|octets| octets.value.0);
     let admin = top.section("admin").and_then(|section| admin(&section));
+    let resolver = top.section("resolver").map(|section| resolver::read(&section));
     let drain = top.section("drain").and_then(|section| section.take::<Duration>("within"));
     let certificates: Vec<_> = top
         .sections("certificate")
@@ -67,6 +69,7 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
         listeners,
         relays,
         certificates,
+        resolver: resolver.unwrap_or_default(),
         drain: drain.map_or(Deployment::DRAIN, |within| within.value),
     })
 }

@@ -12,7 +12,7 @@
 //! | `cert` | `gatepost cert`: what stands in a certificate |
 //! | `passwd` | `gatepost passwd`: accounts with their passwords |
 //! | `probe` | `gatepost check --probe`: what relays offer, and what becomes of that |
-//! | `deployment` | what a deployment file says; in its folder `relay`, `from`, `security`, and `outlook` on what will be |
+//! | `deployment` | what a deployment file says; in its folder its tables, and `outlook` on what will be |
 //! | `files` | what is read from disk, and what kind of file it is |
 
 mod cert;

@@ -46,7 +46,11 @@ fn row(check: Check) -> Option<Row> {
             row(&reply, word(facts.response), facts.section, facts.meaning)
         }
         // What no row names is `grammar.unknown_verb`.
-        Check::Verb(Verb::Unknown) | Check::Allowance(_) | Check::Signature(_) | Check::Rule(_) => None,
+        Check::Verb(Verb::Unknown)
+        | Check::DnsList(_)
+        | Check::Allowance(_)
+        | Check::Signature(_)
+        | Check::Rule(_) => None,
         Check::Verb(verb) => {
             let (facts, refusal) = (verb.facts(), Violation::VerbNotPermitted.facts());
             let meaning = facts.never.unwrap_or("refused unless [verbs] names it");

@@ -106,10 +106,12 @@ impl Compiler<'_> {
         let (allow, deny) = self.clients();
         let relay = self.relay(allow.as_ref());
         let lenient = self.lenient();
-        let Opinions { index, exemptions, ids } = Opinions::compile(self);
+        let Opinions { index, exemptions, ids, dnslists } = Opinions::compile(self);
+        let dnslist_rules = self.dnslists(&dnslists);
         let own = self.promises == Promises::Own;
         let meant = self.file.expects.iter().filter(|entry| self.is_own(&entry.place) == own);
-        let expectations: Vec<_> = meant.filter_map(|entry| self.expectation(entry, &ids)).collect();
+        let expectations: Vec<_> =
+            meant.filter_map(|entry| self.expectation(entry, &ids, &dnslists)).collect();
         if own {
             // The same rules among other lists are no more suspicious.
             suspicion::check(self, &index, &expectations);
@@ -142,7 +144,8 @@ impl Compiler<'_> {
             tls: self.tls.clone(),
             auth: self.auth.clone(),
             names: super::names::NamesRules::default(),
-            dnslists: Vec::new(),
+            dnslists,
+            dnslist_rules: dnslist_rules?,
             allowances: Vec::new(),
         })
     }
@@ -350,6 +353,9 @@ impl Compiler<'_> {
         for (key, check) in auth {
             origins.extend(self.written("auth", key).map(|place| (Check::Auth(check), place)));
         }
+        origins.extend(self.written("dnslists", "reject").map(|place| (Check::DnsLists, place)));
+        let lists = (0..).zip(&self.file.dnslists);
+        origins.extend(lists.map(|(place, entry)| (Check::DnsList(place), entry.place.clone())));
         let clients = self.written("clients", "allow").or_else(|| self.written("clients", "deny"));
         origins.extend(clients.map(|place| (Check::Clients, place)));
         origins

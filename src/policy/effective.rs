@@ -22,6 +22,8 @@ const ORDER: &[&str] = &[
     "tls",
     "auth",
     "lists",
+    "dnslists",
+    "dnslist",
     "violations",
     "replies",
     "rule",

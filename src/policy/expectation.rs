@@ -2,6 +2,7 @@
 
 use super::auth::AuthPolicy;
 use super::compile::Compiler;
+use super::dnslist::{self, DnsList, Listing};
 use super::file::ExpectEntry;
 use super::verdict::Check;
 use std::collections::HashMap;
@@ -21,6 +22,8 @@ pub struct Expectation {
     pub tls: bool,
     /// The account as which it has authenticated.
     pub auth: Option<String>,
+    /// What the lists said of the client.
+    pub lists: Vec<Listing>,
     /// One dialogue for each value of `each`, `$each` replaced (one, if there is no `each`).
     pub dialogues: Vec<String>,
     /// Who decided.
@@ -35,6 +38,7 @@ impl Compiler<'_> {
         &self,
         entry: &ExpectEntry,
         ids: &HashMap<String, Check>,
+        dnslists: &[DnsList],
     ) -> Option<Expectation> {
         if let Some(account) = &entry.auth
             && self.auth.policy == AuthPolicy::Refuse
@@ -48,6 +52,10 @@ impl Compiler<'_> {
             let message = format!("there is no check `{}`", rule.value.escape_debug());
             self.findings.add(rule.place.error(message).with_nearest(near));
         }
+        // Where one of them is wrong that was told, and the others are in other places.
+        let sound = dnslists.len() == self.file.dnslists.len();
+        let listing = |written| self.findings.check(dnslist::listing(written, dnslists));
+        let lists = entry.lists.iter().filter(|_| sound).filter_map(listing).collect();
         let dialogue = entry.dialogue.as_ref()?;
         let uses = dialogue.value.contains("$each");
         let dialogues = match &entry.each {
@@ -69,6 +77,7 @@ impl Compiler<'_> {
             client: entry.client.unwrap_or(SOMEBODY),
             tls: entry.tls,
             auth: entry.auth.as_ref().map(|account| account.value.clone()),
+            lists,
             dialogues,
             rule: entry.rule.as_ref().map(|rule| rule.value.clone()),
             origin: entry.place.to_string(),

@@ -2,6 +2,7 @@
 
 use super::Mode;
 use super::auth::AuthTable;
+use super::dnslist::{DnsListEntry, DnsListsTable};
 use super::document::{Section, Word};
 use super::limits::{Limits, Stress};
 use super::source::{Findings, Located, Place};
@@ -28,6 +29,8 @@ pub(super) struct RuleFile<'d> {
     pub(super) clients: ClientsTable,
     pub(super) tls: TlsTable,
     pub(super) auth: AuthTable,
+    pub(super) dnslist_rules: DnsListsTable,
+    pub(super) dnslists: Vec<DnsListEntry<'d>>,
     pub(super) lists: &'d [Entry],
     pub(super) violations: Vec<(Located<String>, Response)>,
     pub(super) replies: Replies,
@@ -136,6 +139,7 @@ pub(super) struct ExpectEntry {
     pub(super) client: Option<IpAddr>,
     pub(super) tls: bool,
     pub(super) auth: Option<Located<String>>,
+    pub(super) lists: Vec<Located<String>>,
     pub(super) each: Option<Located<Vec<String>>>,
     pub(super) dialogue: Option<Located<String>>,
     pub(super) rule: Option<Located<String>>,
@@ -160,7 +164,7 @@ impl<'d> RuleFile<'d> {
     /// Reads a merged profile.
     pub(super) fn read(table: &'d Table, place: &'d Place, findings: &'d Findings) -> RuleFile<'d> {
         let top = Section::new("", table, place, findings);
-        for key in ["names", "dnslists", "limit", "dnslist"] {
+        for key in ["names", "limit"] {
             top.not_yet(key);
         }
         let (_, _) = (top.node("extends"), top.node("include"));
@@ -177,6 +181,11 @@ impl<'d> RuleFile<'d> {
             clients: top.section("clients").map(|section| clients(&section)).unwrap_or_default(),
             tls: top.section("tls").map(|section| TlsTable::read(&section)).unwrap_or_default(),
             auth: top.section("auth").map(|section| AuthTable::read(&section)).unwrap_or_default(),
+            dnslist_rules: top
+                .section("dnslists")
+                .map(|section| DnsListsTable::read(&section))
+                .unwrap_or_default(),
+            dnslists: top.list("dnslist").iter().map(DnsListEntry::read).collect(),
             lists: top.section("lists").map(|section| section.entries()).unwrap_or_default(),
             violations: violations(&top),
             replies: top.section("replies").map(|section| replies(&section)).unwrap_or_default(),
@@ -306,6 +315,7 @@ fn expect(section: &Section<'_>) -> ExpectEntry {
         client: section.take("client").map(|client| client.value),
         tls: section.take("tls").is_some_and(|tls| tls.value),
         auth: section.take("auth"),
+        lists: many(section, "lists"),
         each: section.take("each"),
         dialogue,
         rule: section.take("rule"),

@@ -99,6 +99,7 @@ pub struct Policy {
     auth: auth::AuthRules,
     names: names::NamesRules,
     dnslists: Vec<dnslist::DnsList>,
+    dnslist_rules: dnslist::DnsListRules,
     allowances: Vec<allowance::Allowance>,
 }
 
@@ -190,11 +191,6 @@ impl Policy {
     /// `[names]`
     pub fn names(&self) -> &names::NamesRules {
         &self.names
-    }
-
-    /// The `[[dnslist]]`, in file order.
-    pub fn dnslists(&self) -> &[dnslist::DnsList] {
-        &self.dnslists
     }
 
     /// The `[[limit]]`, in file order.
@@ -375,6 +371,7 @@ impl Policy {
     pub fn id(&self, check: Check) -> String {
         let rule = self.index.rule(check).map(|rule| &rule.id);
         let written = rule.or_else(|| self.index.signature(check).map(|signature| &signature.id));
+        let written = written.or_else(|| self.dnslist(check).map(|list| &list.id));
         written.cloned().or_else(|| check.built_in_id()).unwrap_or_default()
     }
 

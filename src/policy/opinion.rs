@@ -4,6 +4,7 @@ use super::Mode;
 use super::agreement::{named_verb, permittable};
 use super::compile::Compiler;
 use super::condition::{Point, When};
+use super::dnslist::{DnsList, DnsListEntry};
 use super::document::{not_yet, unknown_word};
 use super::field::{Field, Kind, Named, Seen};
 use super::file::{At, ExemptEntry, RuleEntry, SignatureEntry};
@@ -27,6 +28,7 @@ pub(super) struct Opinions {
     pub(super) index: RuleIndex,
     pub(super) exemptions: Exemptions,
     pub(super) ids: HashMap<String, Check>,
+    pub(super) dnslists: Vec<DnsList>,
 }
 
 impl Opinions {
@@ -35,12 +37,13 @@ impl Opinions {
             Check::built_in().filter_map(|check| Some((check.built_in_id()?, check))).collect();
         let signatures = compile_all(compiler, &compiler.file.signatures, &mut ids, Check::Signature);
         let rules = compile_all(compiler, &compiler.file.rules, &mut ids, Check::Rule);
+        let dnslists = compile_all(compiler, &compiler.file.dnslists, &mut ids, Check::DnsList);
         let index = RuleIndex::new(signatures, rules);
         let mut exemptions = Exemptions::default();
         for entry in &compiler.file.exempts {
             compiler.exempt(entry, &ids, &index, &mut exemptions);
         }
-        Opinions { index, exemptions, ids }
+        Opinions { index, exemptions, ids, dnslists }
     }
 }
 
@@ -68,6 +71,16 @@ impl Opinion for SignatureEntry<'_> {
     }
     fn compile(&self, compiler: &Compiler<'_>) -> Option<Signature> {
         compiler.signature(self)
+    }
+}
+
+impl Opinion for DnsListEntry<'_> {
+    type Meaning = DnsList;
+    fn id(&self) -> Option<&Located<String>> {
+        self.id.as_ref()
+    }
+    fn compile(&self, compiler: &Compiler<'_>) -> Option<DnsList> {
+        self.compile(compiler.findings)
     }
 }
 
@@ -144,7 +157,7 @@ impl Compiler<'_> {
     }
 
     /// A reply that refuses: 4yz or 5yz.
-    fn refusing(&self, text: &Located<String>) -> Option<Reply> {
+    pub(super) fn refusing(&self, text: &Located<String>) -> Option<Reply> {
         let reply = self.reply(text)?;
         if reply.code.get() < 400 {
             let finding = text.place.error(format!("{} refuses nothing", reply.code.get()));

@@ -30,6 +30,8 @@ pub enum Check {
     Names(NamesCheck),
     /// `dnslists`: the weights of the lists that list the client come to too much.
     DnsLists,
+    /// Place in the policy's list of `[[dnslist]]`. It decides nothing by itself, and may be exempted.
+    DnsList(u32),
     /// Place in the policy's list of limits.
     Allowance(u32),
     /// Place in the policy's list of signatures.
@@ -156,7 +158,7 @@ impl Check {
             Check::SessionsPerClient => "listener.sessions_per_client".to_owned(),
             Check::Names(check) => check.id().to_owned(),
             Check::DnsLists => "dnslists".to_owned(),
-            Check::Allowance(_) | Check::Signature(_) | Check::Rule(_) => return None,
+            Check::DnsList(_) | Check::Allowance(_) | Check::Signature(_) | Check::Rule(_) => return None,
         })
     }
 

@@ -24,6 +24,8 @@ pub struct Deployment {
     pub relays: Vec<Relay>,
     /// What is shown to clients, and to relays that ask.
     pub certificates: Vec<Certificate>,
+    /// Who is asked for names and by DNS lists.
+    pub resolver: Resolver,
     /// How long a drain waits for sessions to end.
     pub drain: Duration,
 }
@@ -46,6 +48,23 @@ pub struct Certificate {
     pub chain: String,
     /// The file with its key.
     pub key: String,
+}
+
+/// `[resolver]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolver {
+    /// Its servers; none: those of the system.
+    pub servers: Vec<SocketAddr>,
+    /// How long all that is asked about one client may take.
+    pub timeout: Duration,
+    /// The most answers that are remembered.
+    pub cache: u64,
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self { servers: Vec::new(), timeout: Duration::from_secs(2), cache: 4096 }
+    }
 }
 
 /// `[[listener]]`
@@ -251,6 +270,7 @@ impl Deployment {
             listeners: vec![listener],
             relays: vec![relay],
             certificates: Vec::new(),
+            resolver: Resolver::default(),
             drain: Self::DRAIN,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::clerks::Clerks;
 use super::config::{Accept, Admin, Deployment, Listener};
+use super::dns::Dns;
 use super::guise::may_be_transparent;
 use super::listener::{Door, Drain, Phase, bind};
 use super::lock;
@@ -173,14 +174,11 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     let drain = Arc::new(Drain::default());
     let relays = relays(&deployment, &means, &telemetry);
     let clerks = Arc::new(Clerks::default());
-    let mut doors = Vec::new();
-    for listener in &deployment.listeners {
-        let relay = relays.get(&listener.relay).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, format!("there is no relay `{}`", listener.relay))
-        })?;
-        let share = (Arc::clone(&means), Arc::clone(&drain), Arc::clone(&clerks));
-        doors.push(Door::new(&deployment.name, listener, Arc::clone(relay), share, &telemetry));
-    }
+    let steering = runtime()?;
+    let resolver = deployment.resolver.clone();
+    let dns = Dns::new(resolver, steering.handle().clone(), Arc::clone(&means), &telemetry);
+    let shares = (Arc::clone(&means), Arc::clone(&drain), clerks, Arc::clone(&dns));
+    let doors = doors(&deployment, &relays, &shares, &telemetry)?;
     if deployment.relays.iter().any(|relay| relay.identity == Identity::Transparent) {
         may_be_transparent().map_err(|error| privileged("identity = \"transparent\"", &error))?;
     }
@@ -205,14 +203,15 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         started.push(spawn(format!("gate-{number}"), move || work(&runtime, sockets, &drain))?);
     }
     drop(sockets);
-    let (runtime, within) = (runtime()?, deployment.drain);
+    let within = deployment.drain;
     let control = Control {
         doors: Arc::clone(&doors),
         drain: Arc::clone(&drain),
         telemetry: Arc::clone(&telemetry),
         expiries: Arc::clone(&expiries),
+        dns,
     };
-    started.push(spawn("control".to_owned(), move || runtime.block_on(control.run(admin, within)))?);
+    started.push(spawn("control".to_owned(), move || steering.block_on(control.run(admin, within)))?);
     for (listener, address) in &addresses {
         tracing::info!(listener, %address, "listening");
     }
@@ -227,6 +226,24 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         addresses,
         admin: admin_address,
     })
+}
+
+/// What all doors share.
+type Shares = (Arc<Means>, Arc<Drain>, Arc<Clerks>, Arc<Dns>);
+
+fn doors(
+    deployment: &Deployment,
+    relays: &HashMap<String, Arc<Relay>>,
+    shares: &Shares,
+    telemetry: &Arc<Telemetry>,
+) -> io::Result<Vec<Arc<Door>>> {
+    let door = |listener: &Listener| {
+        let relay = relays.get(&listener.relay).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, format!("there is no relay `{}`", listener.relay))
+        })?;
+        Ok(Door::new(&deployment.name, listener, Arc::clone(relay), shares.clone(), telemetry))
+    };
+    deployment.listeners.iter().map(door).collect()
 }
 
 fn relays(deployment: &Deployment, means: &Arc<Means>, telemetry: &Telemetry) -> HashMap<String, Arc<Relay>> {
@@ -337,6 +354,7 @@ struct Control {
     expiries: Arc<Mutex<Expiries>>,
     drain: Arc<Drain>,
     telemetry: Arc<Telemetry>,
+    dns: Arc<Dns>,
 }
 
 impl Control {
@@ -351,10 +369,12 @@ impl Control {
             }
         }
         let looking = tokio::spawn(look(Arc::clone(&self.doors)));
+        let asking = tokio::spawn(Arc::clone(&self.dns).watch(Arc::clone(&self.doors)));
         let watching = tokio::spawn(watch(Arc::clone(&self.expiries)));
         self.drain.reach(Phase::Draining).await;
         looking.abort();
         watching.abort();
+        asking.abort();
         tokio::select! {
             () = self.all_gone() => {}
             () = self.drain.reach(Phase::Over) => {}

@@ -4,6 +4,7 @@ use super::caller::Caller;
 use super::clerks::Clerks;
 use super::config::{Accept, Arrival};
 use super::connection::Connection;
+use super::dns::Dns;
 use super::guise::be_transparent;
 use super::means::Means;
 use super::relay::Relay;
@@ -98,6 +99,7 @@ pub(super) struct Door {
     pub(super) stress: Stress,
     pub(super) tarpit: Tarpit,
     pub(super) clerks: Arc<Clerks>,
+    pub(super) dns: Arc<Dns>,
 }
 
 /// What a reload changes, for whoever comes after it.
@@ -119,7 +121,7 @@ impl Door {
         gate: &str,
         listener: &config::Listener,
         relay: Arc<Relay>,
-        (means, drain, clerks): (Arc<Means>, Arc<Drain>, Arc<Clerks>),
+        (means, drain, clerks, dns): (Arc<Means>, Arc<Drain>, Arc<Clerks>, Arc<Dns>),
         telemetry: &Arc<Telemetry>,
     ) -> Arc<Self> {
         let config = relay.config();
@@ -146,6 +148,7 @@ impl Door {
             means,
             drain,
             clerks,
+            dns,
         })
     }
 

@@ -16,6 +16,7 @@
 //! | `tls` | on which terms TLS is spoken; in its folder certificates, who is believed, handshakes, a socket with or without |
 //! | `papers` | what a reload changes, read as a whole |
 //! | `clerks` | who compares passwords, off the threads that serve |
+//! | `dns` | names of clients and DNS lists; in its folder who is asked, what is remembered, which lists are worth it |
 //! | `relay`, `link`, `links` | addresses, what is offered; a link; who may have one now |
 //! | `guise` | as whom a link comes to the relay |
 //! | `probe` | asking a relay what it offers |
@@ -31,6 +32,7 @@ mod caller;
 mod clerks;
 pub mod config;
 mod connection;
+mod dns;
 mod farewell;
 mod gate;
 mod guise;

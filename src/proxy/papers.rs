@@ -71,6 +71,9 @@ impl Papers {
                     .into(),
             );
         }
+        if before.resolver != now.resolver {
+            return Err("[resolver] is another one: that needs a restart".into());
+        }
         for door in doors {
             let Some(standing) = self.listeners.get(door.listener()) else { continue };
             let (name, new, old) = (door.listener(), standing.policy.profile(), door.policy());

@@ -1,7 +1,7 @@
 //! The tests of a rule file.
 
 use super::player::Cuts;
-use super::scene::Scene;
+use super::scene::{Lists, Scene};
 use super::transcript::Transcript;
 use crate::event::{Event, Force};
 use crate::policy::{Expectation, Policy};
@@ -43,10 +43,15 @@ fn play(policy: &Arc<Policy>, expectation: &Expectation, dialogue: &str) -> Resu
         .is_some_and(|line| line.starts_with("C<"));
     let text = if greeted { dialogue.to_owned() } else { format!("C< 220*\n{dialogue}") };
     let added = usize::from(!greeted);
+    let listings = expectation.lists.iter().filter_map(|said| {
+        let list = policy.dnslists().get(usize::try_from(said.list).ok()?)?;
+        Some((list.id.clone(), said.answer))
+    });
     let scene = Scene {
         client: expectation.client,
         tls: expectation.tls,
         auth: expectation.auth.clone(),
+        lists: Lists::Say(listings.collect()),
         ..Scene::default()
     };
     let place = |difference: super::Difference| {

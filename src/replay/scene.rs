@@ -30,6 +30,8 @@ pub struct Scene {
     pub auth: Option<String>,
     /// What is said to a question.
     pub backend: Backend,
+    /// What DNS lists say of the client.
+    pub lists: Lists,
     /// Whether the link is secured by STARTTLS.
     pub relay_tls: RelayTls,
     /// How the relay learns who the client is.
@@ -51,6 +53,33 @@ pub enum Backend {
     Says(Answered),
     /// What the transcript says.
     Awaited,
+}
+
+/// What DNS lists say of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lists {
+    /// This, at once: the ids of lists, each with an address that it gives.
+    Say(Vec<(String, Ipv4Addr)>),
+    /// What the transcript says.
+    Awaited,
+}
+
+impl Lists {
+    /// Reads `zen 127.0.0.2, other 127.0.0.4`, or `nothing`.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let one = |text: &str| {
+            let (id, answer) = text.trim().split_once(' ')?;
+            Some((id.to_owned(), answer.trim().parse().ok()?))
+        };
+        match text {
+            "awaited" => Ok(Self::Awaited),
+            "nothing" => Ok(Self::Say(Vec::new())),
+            _ => {
+                let said: Option<_> = text.split(',').map(one).collect();
+                said.map(Self::Say).ok_or_else(|| format!("`{text}` is nothing that lists say"))
+            }
+        }
+    }
 }
 
 /// What certificate a relay shows.
@@ -107,6 +136,7 @@ impl Default for Scene {
             tls: false,
             auth: None,
             backend: Backend::Says(Answered::Yes),
+            lists: Lists::Say(Vec::new()),
             relay_tls: RelayTls::None,
             identity: Identity::None,
             relay_in_tls: false,
@@ -170,6 +200,7 @@ impl Scene {
             ("backend", "no") => self.backend = Backend::Says(Answered::No),
             ("backend", "unknown") => self.backend = Backend::Says(Answered::Unknown),
             ("backend", "awaited") => self.backend = Backend::Awaited,
+            ("lists", _) => self.lists = Lists::read(value)?,
             ("relay-tls", "opportunistic") => self.relay_tls = RelayTls::Opportunistic,
             ("relay-tls", "required") => self.relay_tls = RelayTls::Required,
             ("relay-tls", "implicit") => self.relay_in_tls = true,

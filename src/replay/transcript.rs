@@ -270,6 +270,9 @@ fn happens(player: &mut Player, what: &str) -> Result<(), String> {
         | "link open" | "uninspected" | "inspected" => {
             return Err(format!("it is not so that: {what}"));
         }
+        _ if what.starts_with("lists ") => {
+            return player.lists_answer(what.strip_prefix("lists ").unwrap_or_default());
+        }
         "late answer yes" => player.answers_late(Answered::Yes),
         _ if answer(what).is_some_and(|what| player.answers(what)) => {}
         _ => {

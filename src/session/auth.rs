@@ -192,12 +192,17 @@ impl Session {
     }
 
     fn ask(&mut self, user: Box<str>, password: Secret, out: &mut Output) {
-        self.tally.questions = self.tally.questions.wrapping_add(1);
-        let number = self.tally.questions;
+        let number = self.next_question();
         if let Some(dialogue) = self.phase.dialogue_mut() {
             dialogue.turn = Whose::Driver(number);
             out.act(Do::Ask(Question { number, what: Asking::Credentials { user, password } }));
         }
+    }
+
+    /// The number of a question that is about to be asked.
+    pub(super) fn next_question(&mut self) -> u32 {
+        self.tally.questions = self.tally.questions.wrapping_add(1);
+        self.tally.questions
     }
 
     /// A question was answered; if it is not the one that is waited for, that is of no interest.

@@ -174,6 +174,9 @@ impl Session {
         };
         let spoken = Spoken { command: &command, length, line: body, followed };
         let judgement = self.judge(now, spoken, place);
+        if self.waits_for_lists(&command, &judgement.verdict) {
+            return Turn::Waits;
+        }
         if let Verdict::Refuse(refusal) = &judgement.verdict
             && !self.exchange.is_empty()
             && self.sentence(refusal.clone()).action == Action::Disconnect

@@ -36,6 +36,9 @@ impl Session {
             let wait = if matches!(asked, Asked::Message) { waits.last } else { waits.reply };
             return Some(self.exchange.since() + wait);
         }
+        if let Some(until) = self.noted_until() {
+            return Some(until);
+        }
         Some(self.client_deadline().min(self.link_deadline()))
     }
 
@@ -125,6 +128,9 @@ impl Session {
         }
         if self.exchange.asked().is_some() {
             return self.relay_lost(now, out);
+        }
+        if self.noted_until().is_some() {
+            return self.give_up_noted();
         }
         if self.link_deadline() <= now {
             return self.release_link(now, out);

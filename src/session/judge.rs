@@ -313,14 +313,31 @@ impl Judge<'_> {
             session.phase.hello().and_then(|hello| hello.held.as_deref()),
             session.phase.transaction().and_then(|mail| mail.held.as_deref()),
         ];
-        // RFC 5321 4.5.1: postmaster hears no opinions.
         let opinion = |refusal: &Refusal| matches!(refusal.check, Check::Rule(_));
-        let first = found.iter().find(|refusal| !opinion(refusal)).cloned();
-        let refused = first.or_else(|| {
-            let opinion = held.into_iter().flatten().chain(found.iter()).next()?;
-            (!policy.always(path)).then(|| opinion.clone())
-        });
-        refused.map_or(Ok(None), Err)
+        if let Some(refusal) = found.iter().find(|refusal| !opinion(refusal)) {
+            return Err(refusal.clone());
+        }
+        // RFC 5321 4.5.1: postmaster hears no opinions.
+        if policy.always(path) {
+            return Ok(None);
+        }
+        self.listed()?;
+        let refused = held.into_iter().flatten().chain(found.iter()).next();
+        refused.map_or(Ok(None), |refusal| Err(refusal.clone()))
+    }
+
+    /// What DNS lists say. What is only to be observed is told with the first recipient of a message.
+    fn listed(&mut self) -> Result<(), Refusal> {
+        let session = self.session;
+        let Some(listings) = session.lists.known() else { return Ok(()) };
+        match session.setting.policy.judge_listings(listings, &self.scene) {
+            Some((Weight::Enforce, refusal)) => Err(refusal),
+            Some((_, refusal)) if session.phase.transaction().is_some_and(|mail| mail.asked == 0) => {
+                self.observed.push(refusal);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -21,6 +21,7 @@
 //! | `relay` | what follows from a reply |
 //! | `tls` | STARTTLS, ours and that of others |
 //! | `auth`, `dialogue` | AUTH, and the exchange that it opens |
+//! | `noted`, `listed` | what is asked early and waited for late; what DNS lists say |
 //! | `proven` | what is known of a client beyond its words |
 //! | `delivery` | what becomes of content |
 //! | `deadline` | the one timer |
@@ -39,6 +40,8 @@ mod hello;
 mod introduction;
 mod judge;
 mod link;
+mod listed;
+mod noted;
 mod offer;
 mod opening;
 mod phase;
@@ -59,6 +62,7 @@ pub use setting::{Connect, Identity, RelayTls, SessionId, Setting, Station, Wait
 
 use crate::event::{Ending, LinkFailure, NoService, Secured, Side, TlsFailure};
 use crate::policy::Policy;
+use crate::policy::dnslist::Listing;
 use crate::policy::limits::Pressure;
 use crate::policy::verdict::Refusal;
 use crate::smtp::line::HARD_CAP;
@@ -66,6 +70,7 @@ use crate::smtp::reply::REPLY_CAP;
 use client::Reading;
 use exchange::Exchange;
 use link::Link;
+use noted::Noted;
 use phase::{Phase, Stage};
 use proven::Proven;
 use std::net::SocketAddr;
@@ -118,6 +123,8 @@ pub struct Session {
     link: Link,
     exchange: Exchange,
     proven: Proven,
+    /// What DNS lists said of the client.
+    lists: Noted<Box<[Listing]>>,
     /// An opinion of CONNECT that waits for the first recipient.
     held: Option<Box<Refusal>>,
     /// Since when it is the client's turn, and since when its line is incomplete.
@@ -161,6 +168,7 @@ impl Session {
             link: Link::Closed,
             exchange: Exchange::default(),
             proven: Proven::default(),
+            lists: Noted::default(),
             held: None,
             turn: Moment::default(),
             line: None,
@@ -202,6 +210,7 @@ impl Session {
         self.turn = now;
         self.farewell = now + self.limits().session_time;
         self.admit(now, out);
+        self.ask_lists(now, out);
         self.conclude(now, out);
     }
 
@@ -225,7 +234,7 @@ impl Session {
             Happening::LinkFailed(why) => self.link_failed(now, why, link::words(why), out),
             Happening::Secured(side, secured) => self.secured(now, side, secured, out),
             Happening::NotSecured(side, why) => self.not_secured(now, side, why, out),
-            Happening::Answered(answer) => self.heed(now, &answer, out),
+            Happening::Answered(answer) => self.answered_to(now, answer, out),
             Happening::Stressed => self.press(Pressure::Stressed),
             Happening::Relieved => self.press(Pressure::Calm),
             Happening::TarpitFull => {
@@ -273,9 +282,10 @@ impl Session {
         }
     }
 
-    /// Whether the session waits for something other than the client: the relay, the link, the end of a tarpit.
+    /// Whether the session waits for something other than the client: the relay, the link, an answer, the end of a tarpit.
     pub fn is_waiting(&self) -> bool {
-        let busy = !self.exchange.is_empty() || self.asks() || matches!(self.link, Link::Opening { .. });
+        let asks = self.asks() || self.noted_until().is_some();
+        let busy = !self.exchange.is_empty() || asks || matches!(self.link, Link::Opening { .. });
         !self.is_over() && (busy || matches!(self.phase, Phase::Securing(_)))
     }
 

@@ -212,7 +212,7 @@ impl Session {
             verb,
             code: refusal.reply.code,
             tarpit: refusal.tarpit,
-            detail: self.shown(verb, detail),
+            detail: self.shown(verb, self.show_lists(refusal, detail).as_deref().unwrap_or(detail)),
         })));
     }
 

@@ -59,7 +59,7 @@ impl Sort {
             Check::Tls(_) => Self::Tls,
             Check::Auth(_) => Self::Auth,
             Check::Names(_) => Self::Names,
-            Check::DnsLists => Self::DnsList,
+            Check::DnsLists | Check::DnsList(_) => Self::DnsList,
             Check::Allowance(_) => Self::Allowance,
             Check::Signature(_) => Self::Signature,
             Check::Rule(_) => Self::Rule,

@@ -6,6 +6,7 @@ use super::families::{OfComings, OfListeners, OfRelays, Rows, counters, gauges, 
 use super::labels::{
     ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
 };
+use super::lookups::Lookups;
 use super::security::{OfSecurities, OfSecurity};
 use super::upkeep::Upkeep;
 use crate::event::{Decision, Ending, Event, Fate, Force, LinkChange, LinkFailure, Origin, Outcome};
@@ -30,6 +31,7 @@ pub struct Metrics {
     relays: OfRelays,
     securities: OfSecurities,
     upkeep: Upkeep,
+    pub(super) lookups: Lookups,
     rule_hits: IntCounterVec,
     buffer_used: IntGauge,
     buffer_limit: IntGauge,
@@ -92,6 +94,7 @@ impl Metrics {
             relays,
             securities: OfSecurities::new(&registry),
             upkeep: Upkeep::new(&registry),
+            lookups: Lookups::new(&registry),
             registry,
             rule_hits,
             buffer_used,
@@ -249,6 +252,7 @@ impl Metrics {
             | Check::Auth(_)
             | Check::Names(_)
             | Check::DnsLists
+            | Check::DnsList(_)
             | Check::SessionsPerClient => {}
         }
     }

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `metrics`, `families` | counters and gauges; labels from closed enums and from the deployment file, never from the wire |
 //! | `security`, `upkeep` | those of TLS and AUTH; of certificates and reloads |
+//! | `lookups` | those of DNS |
 //! | `labels` | the words of closed enums, as labels |
 //! | `log` | one line for each session and each refusal |
 //! | `queue` | the way from a session to a file, which never makes a session wait |
@@ -15,12 +16,14 @@ pub mod endpoint;
 mod families;
 mod labels;
 mod log;
+mod lookups;
 mod metrics;
 mod queue;
 mod security;
 mod upkeep;
 
 pub use families::OfComings;
+pub use lookups::{OfList, OfLookups};
 pub use metrics::{Metrics, OfListener, OfRelay, OfTarpit};
 
 use crate::event::Event;
@@ -28,6 +31,10 @@ use queue::Queue;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Metrics and log of one process.
 #[derive(Debug)]
@@ -73,8 +80,14 @@ impl Telemetry {
 
 /// The operator's own messages (start, drain, relay down) on standard error.
 pub fn report_to_stderr() {
+    let lines = fmt::layer().with_writer(io::stderr).with_target(false);
+    // What the resolver says of an answer, whoever gave that answer can have it say at will.
+    let told = Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_target("hickory", LevelFilter::OFF)
+        .with_target("hickory_resolver::system_conf", LevelFilter::WARN);
     // A second call, as tests make it, changes nothing.
-    let _ = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).try_init();
+    let _ = tracing_subscriber::registry().with(lines).with(told).try_init();
 }
 
 /// Whose event it is.

@@ -13,6 +13,7 @@ mod attack;
 mod auth;
 mod bounds;
 mod checking;
+mod dnslists;
 mod examples;
 mod faults;
 mod mail;

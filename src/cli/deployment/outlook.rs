@@ -29,6 +29,7 @@ pub(in crate::cli) fn outlook(path: &str, deployment: &Deployment, now: u64, fin
     for relay in deployment.relays.iter().filter(|relay| !relay.identity.is_told()) {
         findings.add(of_stranger(relay, &top));
     }
+    findings.extend(of_resolver(deployment, &top));
     for (listener, section) in deployment.listeners.iter().zip(top.list("listener").iter()) {
         findings.extend(of_listener(listener, section));
         let relay = deployment.relays.iter().find(|relay| relay.name == listener.relay);
@@ -79,6 +80,33 @@ fn of_stranger(relay: &config::Relay, top: &Section<'_>) -> Diagnostic {
         "it must trust that address with nothing (mynetworks and the like), or it relays for everybody; and its SPF, \
          DNS lists and greylisting judge the gate in place of the client",
     )
+}
+
+/// Resolvers that anybody may ask: lists do not answer them (127.255.255.254), for they cannot tell who asks.
+const PUBLIC: &[&str] = &[
+    "1.0.0.1",
+    "1.1.1.1",
+    "8.8.4.4",
+    "8.8.8.8",
+    "9.9.9.9",
+    "149.112.112.112",
+    "208.67.220.220",
+    "208.67.222.222",
+    "2001:4860:4860::8844",
+    "2001:4860:4860::8888",
+    "2606:4700:4700::1001",
+    "2606:4700:4700::1111",
+    "2620:fe::fe",
+];
+
+/// DNS lists that are asked by a resolver which they do not answer.
+fn of_resolver(deployment: &Deployment, top: &Section<'_>) -> Option<Diagnostic> {
+    let has_lists = deployment.listeners.iter().any(|listener| !listener.policy.dnslists().is_empty());
+    let servers = deployment.resolver.servers.iter().map(|server| server.ip().to_string());
+    let public = servers.filter(|_| has_lists).find(|server| PUBLIC.contains(&server.as_str()))?;
+    let place = top.section("resolver")?.node("servers").map(|node| node.place.clone())?;
+    let message = format!("many DNS lists do not answer a resolver that anybody may ask, such as {public}");
+    Some(place.warning(message).with_help("ask one of your own; lists that do not answer are put aside"))
 }
 
 /// STARTTLS passes through a link that is in clear until then.

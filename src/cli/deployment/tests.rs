@@ -1,6 +1,6 @@
 use super::*;
 use gatepost::policy::compile::compile;
-use gatepost::proxy::config::{Accept, Addresses, Arrival};
+use gatepost::proxy::config::{Accept, Addresses, Arrival, Resolver};
 use gatepost::session::{Connect, Identity, RelayTls};
 
 /// Reads a text as a deployment file; gives what came of it and what was found.
@@ -224,4 +224,35 @@ fn whom_a_client_called_is_known_where_it_is_intercepted() {
     assert_eq!(original("accept = 'tproxy'", "connect = 'hello'").1, [late]);
     let (_, findings) = read_text(&with("accept = 'tproxy'", "").replace("127.0.0.1:0", "0.0.0.0:2525"));
     assert_eq!(findings, ["with accept = \"tproxy\" it must be one address of this host"]);
+}
+
+#[test]
+fn a_resolver_is_what_is_said_of_it_or_the_system_s() {
+    let (read, findings) = read_text(&with("", ""));
+    assert!(findings.is_empty(), "{findings:?}");
+    assert_eq!(read.unwrap().resolver, Resolver::default());
+    let written =
+        "[resolver]\nservers = ['127.0.0.1:5353', '::1', '[::1]:54']\ntimeout = '500ms'\ncache = 9\n";
+    let (read, findings) = read_text(&format!("{}{written}", with("", "")));
+    assert!(findings.is_empty(), "{findings:?}");
+    let Resolver { servers, timeout, cache } = read.unwrap().resolver;
+    let servers: Vec<_> = servers.iter().map(SocketAddr::to_string).collect();
+    assert_eq!(servers, ["127.0.0.1:5353", "[::1]:53", "[::1]:54"]);
+    assert_eq!((timeout, cache), (Duration::from_millis(500), 9));
+}
+
+#[test]
+fn a_resolver_that_is_none_is_an_error() {
+    for (written, wanted) in [
+        ("servers = []", "`servers` names none, so nobody would be asked"),
+        ("servers = ['ns.example.com']", "`ns.example.com` is no address of a resolver"),
+        ("timeout = '0s'", "`timeout` lies above zero, and not above 20 seconds"),
+        ("timeout = '21s'", "`timeout` lies above zero, and not above 20 seconds"),
+        ("cache = 0", "without a `cache` every client is asked about each time it comes"),
+        ("server = '127.0.0.1'", "unknown key `server` in [resolver]"),
+    ] {
+        let (read, findings) = read_text(&format!("{}[resolver]\n{written}\n", with("", "")));
+        assert!(read.is_none(), "{written}");
+        assert_eq!(findings, [wanted]);
+    }
 }

@@ -51,7 +51,10 @@ impl Connection {
                 // Such a session asks its relay.
                 Backend::Relay => Coming::Here(Answered::Unknown),
             },
-            Asking::Name | Asking::Lists => Coming::Here(Answered::Unknown),
+            Asking::Name => Coming::Later(self.door.dns.name(self.session.who().0.ip())),
+            Asking::Lists => {
+                Coming::Later(self.door.dns.lists(self.session.policy(), self.session.who().0.ip()))
+            }
             Asking::Allowances(charges) => {
                 let plenty = Balance { within: true, left: u32::MAX };
                 Coming::Here(Answered::Allowances(charges.iter().map(|_| plenty).collect()))

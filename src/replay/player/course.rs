@@ -3,8 +3,9 @@
 use super::{LinkEnd, Player};
 use crate::event::{Secured, Side, TlsFailure};
 use crate::policy::allowance::Balance;
+use crate::policy::dnslist::Listing;
 use crate::policy::tls::TlsVersion;
-use crate::replay::scene::Certificate;
+use crate::replay::scene::{Certificate, Lists};
 use crate::session::{Answer, Answered, Asking, Happening, Question};
 
 /// What octets are to the session.
@@ -62,7 +63,10 @@ impl Player {
         let answered = match &question.what {
             Asking::Credentials { .. } => None,
             Asking::Name => Some(Answered::Name(Box::default())),
-            Asking::Lists => Some(Answered::Lists(Box::default())),
+            Asking::Lists => {
+                self.lists_asked = Some(question.number);
+                return self.lists_say(&self.lists.clone());
+            }
             Asking::Allowances(charges) => {
                 let plenty = Balance { within: true, left: u32::MAX };
                 Some(Answered::Allowances(charges.iter().map(|_| plenty).collect()))
@@ -74,6 +78,31 @@ impl Player {
                 let answer = Answer { number: question.number, what };
                 self.session.happened(self.now, Happening::Answered(answer), &mut self.out);
             }
+        }
+    }
+
+    /// DNS lists say this of the client at last.
+    pub(in crate::replay) fn lists_answer(&mut self, what: &str) -> Result<(), String> {
+        if self.lists_asked.is_none() {
+            return Err("no list was asked".to_owned());
+        }
+        self.lists_say(&Lists::read(what)?);
+        self.carry_out(&[]);
+        self.turn();
+        Ok(())
+    }
+
+    /// DNS lists say this of the client, if they were asked.
+    fn lists_say(&mut self, what: &Lists) {
+        let Lists::Say(said) = what else { return };
+        let lists = self.session.policy().dnslists();
+        let listing = |(id, answer): &(String, _)| {
+            let (list, _) = (0..).zip(lists).find(|(_, list)| list.id == *id)?;
+            Some(Listing { list, answer: *answer })
+        };
+        let what = Answered::Lists(said.iter().filter_map(listing).collect());
+        if let Some(number) = self.lists_asked.take() {
+            self.session.happened(self.now, Happening::Answered(Answer { number, what }), &mut self.out);
         }
     }
 

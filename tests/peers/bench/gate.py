@@ -45,7 +45,8 @@ IMPATIENT = {"connect_wait": "1s", "open_within": "2s", "reply_wait": "2s", "fin
 class Gate:
     """One gatepost in front of one relay; in direct mode nothing but the relay's port.
 
-    With certificates it has a second door, which speaks TLS from the first octet.
+    With certificates it has a second door, which speaks TLS from the first octet. `tables` are further ones of the
+    deployment file.
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class Gate:
         papers: Sequence[Paper] = (),
         accounts: Mapping[str, str] = MappingProxyType({}),
         listener: Mapping[str, object] = MappingProxyType({}),
+        tables: str = "",
     ) -> None:
         self.relay = relay
-        self._papers, self._listener = papers, listener
+        self._papers, self._listener, self._tables = papers, listener, tables
         self._relay_is_up = relay_is_up
         self.process: subprocess.Popen[bytes] | None = None
         if DIRECT:
@@ -133,7 +135,7 @@ listen = "127.0.0.1:{self.admin}"
 {listeners}
 [relay.main]
 address = ["127.0.0.1:{self.relay}"]
-{_settings({"identity": "none"} | dict(waits))}{certificates}""")
+{_settings({"identity": "none"} | dict(waits))}{certificates}{self._tables}""")
         return ["--config", str(path)]
 
     def _ready(self) -> bool:
@@ -155,6 +157,12 @@ address = ["127.0.0.1:{self.relay}"]
         """What it printed."""
         path = self.place / "log"
         return path.read_text(errors="replace")[-20000:] if path.exists() else ""
+
+    def figure(self, series: str) -> float:
+        """The value of a series; a series that is not there is 0."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=2) as answer:
+            lines = answer.read().decode().splitlines()
+        return next((float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"{series} ")), 0.0)
 
     def memory(self) -> int:
         """Resident octets at this moment."""
