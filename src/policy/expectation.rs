@@ -3,6 +3,7 @@
 use super::auth::AuthPolicy;
 use super::compile::Compiler;
 use super::file::ExpectEntry;
+use super::names::Naming;
 use super::verdict::Check;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,6 +22,8 @@ pub struct Expectation {
     pub tls: bool,
     /// The account as which it has authenticated.
     pub auth: Option<String>,
+    /// What reverse DNS says of it.
+    pub naming: Naming,
     /// One dialogue for each value of `each`, `$each` replaced (one, if there is no `each`).
     pub dialogues: Vec<String>,
     /// Who decided.
@@ -48,6 +51,9 @@ impl Compiler<'_> {
             let message = format!("there is no check `{}`", rule.value.escape_debug());
             self.findings.add(rule.place.error(message).with_nearest(near));
         }
+        let naming = entry.rdns.as_ref().and_then(|text| {
+            self.findings.check(text.value.parse::<Naming>().map_err(|reason| text.place.error(reason)))
+        });
         let dialogue = entry.dialogue.as_ref()?;
         let uses = dialogue.value.contains("$each");
         let dialogues = match &entry.each {
@@ -69,6 +75,7 @@ impl Compiler<'_> {
             client: entry.client.unwrap_or(SOMEBODY),
             tls: entry.tls,
             auth: entry.auth.as_ref().map(|account| account.value.clone()),
+            naming: naming.unwrap_or_default(),
             dialogues,
             rule: entry.rule.as_ref().map(|rule| rule.value.clone()),
             origin: entry.place.to_string(),

@@ -4,6 +4,7 @@ use super::Mode;
 use super::auth::AuthTable;
 use super::document::{Section, Word};
 use super::limits::{Limits, Stress};
+use super::names::NamesTable;
 use super::source::{Findings, Located, Place};
 use super::tls::TlsTable;
 use super::tree::{Date, Entry, Node, Table};
@@ -28,6 +29,7 @@ pub(super) struct RuleFile<'d> {
     pub(super) clients: ClientsTable,
     pub(super) tls: TlsTable,
     pub(super) auth: AuthTable,
+    pub(super) names: NamesTable,
     pub(super) lists: &'d [Entry],
     pub(super) violations: Vec<(Located<String>, Response)>,
     pub(super) replies: Replies,
@@ -136,6 +138,7 @@ pub(super) struct ExpectEntry {
     pub(super) client: Option<IpAddr>,
     pub(super) tls: bool,
     pub(super) auth: Option<Located<String>>,
+    pub(super) rdns: Option<Located<String>>,
     pub(super) each: Option<Located<Vec<String>>>,
     pub(super) dialogue: Option<Located<String>>,
     pub(super) rule: Option<Located<String>>,
@@ -160,7 +163,7 @@ impl<'d> RuleFile<'d> {
     /// Reads a merged profile.
     pub(super) fn read(table: &'d Table, place: &'d Place, findings: &'d Findings) -> RuleFile<'d> {
         let top = Section::new("", table, place, findings);
-        for key in ["names", "dnslists", "limit", "dnslist"] {
+        for key in ["dnslists", "limit", "dnslist"] {
             top.not_yet(key);
         }
         let (_, _) = (top.node("extends"), top.node("include"));
@@ -177,6 +180,7 @@ impl<'d> RuleFile<'d> {
             clients: top.section("clients").map(|section| clients(&section)).unwrap_or_default(),
             tls: top.section("tls").map(|section| TlsTable::read(&section)).unwrap_or_default(),
             auth: top.section("auth").map(|section| AuthTable::read(&section)).unwrap_or_default(),
+            names: top.section("names").map(|section| NamesTable::read(&section)).unwrap_or_default(),
             lists: top.section("lists").map(|section| section.entries()).unwrap_or_default(),
             violations: violations(&top),
             replies: top.section("replies").map(|section| replies(&section)).unwrap_or_default(),
@@ -306,6 +310,7 @@ fn expect(section: &Section<'_>) -> ExpectEntry {
         client: section.take("client").map(|client| client.value),
         tls: section.take("tls").is_some_and(|tls| tls.value),
         auth: section.take("auth"),
+        rdns: section.take("rdns"),
         each: section.take("each"),
         dialogue,
         rule: section.take("rule"),

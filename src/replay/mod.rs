@@ -13,5 +13,5 @@ mod transcript;
 pub use expectation::{Outcome, expectations};
 pub use player::{Cuts, Player};
 pub use polite::{Message, Polite};
-pub use scene::{Backend, Certificate, Handshakes, RelayScene, Scene};
+pub use scene::{Backend, Certificate, Dns, Handshakes, RelayScene, Scene};
 pub use transcript::{Difference, Transcript};

@@ -3,7 +3,7 @@
 mod course;
 
 use super::polite::Polite;
-use super::scene::{Backend, Certificate, Handshakes, RelayScene, Scene};
+use super::scene::{Backend, Certificate, Dns, Handshakes, RelayScene, Scene};
 use crate::event::{Event, LinkFailure, Side, TlsFailure};
 use crate::policy::Policy;
 use crate::session::{Action, Happening, Moment, Offer, Output, Question, Session};
@@ -36,6 +36,9 @@ pub struct Player {
     backend: Backend,
     /// The last question that was asked.
     pub question: Option<Question>,
+    dns: Dns,
+    /// The question about the client's name.
+    name_question: Option<u32>,
     certificate: Certificate,
     course: Course,
     /// The relay behind.
@@ -83,6 +86,8 @@ impl Player {
             handshakes: scene.handshakes,
             backend: scene.backend.clone(),
             question: None,
+            dns: scene.dns.clone(),
+            name_question: None,
             certificate: scene.relay_certificate,
             course: Course::Plain,
             relay: Polite::new(&scene.offer),

@@ -3,9 +3,11 @@
 use super::player::Cuts;
 use crate::event::NoService;
 use crate::policy::Policy;
+use crate::policy::names::Naming;
 use crate::session::{Answered, Connect, Identity, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The world of one session.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct Scene {
     pub auth: Option<String>,
     /// What is said to a question.
     pub backend: Backend,
+    /// What reverse DNS says of the client.
+    pub dns: Dns,
     /// Whether the link is secured by STARTTLS.
     pub relay_tls: RelayTls,
     /// How the relay learns who the client is.
@@ -84,6 +88,18 @@ pub enum RelayScene {
     Absent,
 }
 
+/// When every session begins, but for the second that the world takes: 2026-01-01T00:00:00Z.
+const STARTED: Duration = Duration::from_secs(1_767_225_600);
+
+/// What reverse DNS says of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dns {
+    /// This, at once.
+    Says(Naming),
+    /// What the transcript says.
+    Awaited,
+}
+
 impl Default for Scene {
     fn default() -> Self {
         Self {
@@ -107,6 +123,7 @@ impl Default for Scene {
             tls: false,
             auth: None,
             backend: Backend::Says(Answered::Yes),
+            dns: Dns::Says(Naming::default()),
             relay_tls: RelayTls::None,
             identity: Identity::None,
             relay_in_tls: false,
@@ -128,6 +145,7 @@ impl Scene {
             waits: Waits::default(),
             relay_tls: self.relay_tls,
             identity: self.identity,
+            started: STARTED,
         };
         Setting {
             station: Arc::new(station),
@@ -170,6 +188,8 @@ impl Scene {
             ("backend", "no") => self.backend = Backend::Says(Answered::No),
             ("backend", "unknown") => self.backend = Backend::Says(Answered::Unknown),
             ("backend", "awaited") => self.backend = Backend::Awaited,
+            ("rdns", "awaited") => self.dns = Dns::Awaited,
+            ("rdns", _) => self.dns = Dns::Says(value.parse()?),
             ("relay-tls", "opportunistic") => self.relay_tls = RelayTls::Opportunistic,
             ("relay-tls", "required") => self.relay_tls = RelayTls::Required,
             ("relay-tls", "implicit") => self.relay_in_tls = true,

@@ -74,7 +74,7 @@ impl Session {
             // It was judged; what it shows of the account is all that is wanted of it here.
             let _ = dialogue.note(answer);
         }
-        self.exchange.forward(now, cleared, |_| true, Asked::Auth, out);
+        self.exchange.forward(now, cleared, (|_| true, 0), Asked::Auth, out);
         self.phase.turn(Stage::Auth(Box::new(dialogue)));
         Turn::Taken(Fate::Forwarded)
     }
@@ -192,8 +192,7 @@ impl Session {
     }
 
     fn ask(&mut self, user: Box<str>, password: Secret, out: &mut Output) {
-        self.tally.questions = self.tally.questions.wrapping_add(1);
-        let number = self.tally.questions;
+        let number = self.next_question();
         if let Some(dialogue) = self.phase.dialogue_mut() {
             dialogue.turn = Whose::Driver(number);
             out.act(Do::Ask(Question { number, what: Asking::Credentials { user, password } }));
@@ -202,6 +201,9 @@ impl Session {
 
     /// A question was answered; if it is not the one that is waited for, that is of no interest.
     pub(super) fn heed(&mut self, now: Moment, answer: &Answer, out: &mut Output) {
+        if self.named(now, answer.number, &answer.what) {
+            return;
+        }
         if self.phase.dialogue().is_some_and(|dialogue| dialogue.turn == Whose::Driver(answer.number)) {
             self.turn = now;
             self.judged(now, &answer.what, out);

@@ -3,6 +3,7 @@
 use super::clock::{Budget, Moment};
 use super::exchange::{Cleared, Exchange, Output, Words};
 use crate::message::header::{Longest, Meter, Seen, Slice};
+use crate::message::results::{Passed, Sieve};
 use crate::policy::limits::Limits;
 use crate::policy::verdict::Refusal;
 use crate::smtp::chunk::Repair;
@@ -15,6 +16,8 @@ pub(crate) struct Content {
     transfer: Transfer,
     ends: LineEnds,
     meter: Meter,
+    /// What keeps some fields back, if anything does.
+    sieve: Option<Box<Sieve>>,
     /// What was found wrong so far.
     found: Violations,
     /// The first thing that stands in its way, if any: from then on nothing is sent on.
@@ -55,17 +58,30 @@ pub(super) struct Chunk {
 }
 
 impl Content {
-    pub(super) fn data(ends: LineEnds, limits: &Limits, budget: Budget) -> Self {
-        Self::new(Transfer::Data(Scanner::default()), ends, limits, budget)
+    pub(super) fn data(ends: LineEnds, limits: &Limits, sieve: Option<Box<Sieve>>, budget: Budget) -> Self {
+        Self::new(Transfer::Data(Scanner::default()), ends, limits, sieve, budget)
     }
 
-    pub(super) fn chunks(ends: LineEnds, binary: bool, limits: &Limits, budget: Budget) -> Self {
-        Self::new(Transfer::Chunks { repair: Repair::default(), binary, chunk: None }, ends, limits, budget)
+    pub(super) fn chunks(
+        ends: LineEnds,
+        binary: bool,
+        limits: &Limits,
+        sieve: Option<Box<Sieve>>,
+        budget: Budget,
+    ) -> Self {
+        let transfer = Transfer::Chunks { repair: Repair::default(), binary, chunk: None };
+        Self::new(transfer, ends, limits, sieve, budget)
     }
 
-    fn new(transfer: Transfer, ends: LineEnds, limits: &Limits, budget: Budget) -> Self {
+    fn new(
+        transfer: Transfer,
+        ends: LineEnds,
+        limits: &Limits,
+        sieve: Option<Box<Sieve>>,
+        budget: Budget,
+    ) -> Self {
         let meter = Meter::new(Longest { header: limits.header_line.max, body: limits.body_line.max });
-        Self { transfer, ends, meter, found: Violations::NONE, fault: None, budget }
+        Self { transfer, ends, meter, sieve, found: Violations::NONE, fault: None, budget }
     }
 
     /// What was seen so far.
@@ -102,16 +118,19 @@ impl Content {
     ) -> (usize, bool) {
         let Transfer::Data(scanner) = &mut self.transfer else { return (0, false) };
         let sound = self.fault.is_none();
-        let meter = &mut self.meter;
+        let (meter, sieve) = (&mut self.meter, &mut self.sieve);
         // Under "reject" what is released never reaches an end, but the relay sees no bare CR or LF all the same.
         let ends = if self.ends == LineEnds::Lenient { LineEnds::Lenient } else { LineEnds::Normalise };
         let rest = input.get(at..).unwrap_or_default();
         let scan = scanner.scan(rest, ends, &mut |piece| {
             meter.follow(piece.octets(), metered(piece, Slice::Stuffed));
             if sound {
-                Exchange::content(input, &Cleared::released(piece), out);
+                sift(sieve, piece, &mut |piece| Exchange::content(input, &Cleared::released(piece), out));
             }
         });
+        if scan.ended && sound {
+            end_of_sifting(sieve, &mut |piece| Exchange::content(input, &Cleared::released(piece), out));
+        }
         self.budget.earn(now, scan.taken);
         self.find(scan.bare_cr || scan.bare_lf, scan.nul);
         (scan.taken, scan.ended)
@@ -136,12 +155,15 @@ impl Content {
         let complete = (chunk.left == 0).then_some(*chunk);
         let ends = if self.ends == LineEnds::Lenient { LineEnds::Lenient } else { LineEnds::Normalise };
         let (sound, meter, mark) = (self.fault.is_none(), &mut self.meter, out.mark());
-        let mut size = 0;
+        let (sieve, mut size) = (&mut self.sieve, 0);
+        let mut send = |piece: Piece<'_>| {
+            size += piece.octets().len();
+            Exchange::content(input, &Cleared::released(piece), out);
+        };
         let mut release = |piece: Piece<'_>| {
             meter.follow(piece.octets(), metered(piece, Slice::Counted));
             if sound {
-                size += piece.octets().len();
-                Exchange::content(input, &Cleared::released(piece), out);
+                sift(sieve, piece, &mut send);
             }
         };
         let mut found = repair.pass(slice, ends, *binary, &mut release);
@@ -151,6 +173,9 @@ impl Content {
             if let Some(octets) = held {
                 release(Piece::Own(octets));
             }
+        }
+        if complete.is_some_and(|chunk| chunk.last) && sound {
+            end_of_sifting(sieve, &mut send);
         }
         exchange.chunk(now, mark, size, out);
         if complete.is_some() {
@@ -183,10 +208,32 @@ impl Content {
     }
 }
 
+/// Hands out what a sieve lets pass of a piece.
+fn sift(sieve: &mut Option<Box<Sieve>>, piece: Piece<'_>, send: &mut impl FnMut(Piece<'_>)) {
+    match sieve {
+        None => send(piece),
+        Some(sieve) => sieve.pass(piece.octets(), &mut |passed| match passed {
+            Passed::Range(range) => send(piece.part(range)),
+            Passed::Held(octets) => send(Piece::Kept(octets)),
+        }),
+    }
+}
+
+/// Hands out what it has held to the end.
+fn end_of_sifting(sieve: &mut Option<Box<Sieve>>, send: &mut impl FnMut(Piece<'_>)) {
+    if let Some(sieve) = sieve {
+        sieve.finish(&mut |passed| {
+            if let Passed::Held(octets) = passed {
+                send(Piece::Kept(octets));
+            }
+        });
+    }
+}
+
 /// What a piece is to the meter: `otherwise`, unless more is known of it.
 fn metered(piece: Piece<'_>, otherwise: Slice) -> Slice {
     match piece {
         Piece::Plain(_) => Slice::Plain,
-        Piece::Content(_) | Piece::Own(_) => otherwise,
+        Piece::Content(_) | Piece::Own(_) | Piece::Kept(_) => otherwise,
     }
 }

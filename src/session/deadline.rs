@@ -32,9 +32,13 @@ impl Session {
             // As long as a link may take that another command waits for.
             return Some(self.turn + waits.open);
         }
-        if let Some(asked) = self.exchange.asked() {
+        let relay = self.exchange.asked().map(|asked| {
             let wait = if matches!(asked, Asked::Message) { waits.last } else { waits.reply };
-            return Some(self.exchange.since() + wait);
+            self.exchange.since() + wait
+        });
+        // A recipient may wait for a name while those before it are on their way.
+        if let Some(until) = relay.into_iter().chain(self.inquiry.awaited_until()).min() {
+            return Some(until);
         }
         Some(self.client_deadline().min(self.link_deadline()))
     }
@@ -122,6 +126,9 @@ impl Session {
         }
         if self.asks() {
             return self.unanswered(now, out);
+        }
+        if self.inquiry.awaited_until().is_some_and(|until| until <= now) {
+            return self.unnamed(now);
         }
         if self.exchange.asked().is_some() {
             return self.relay_lost(now, out);

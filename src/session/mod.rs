@@ -16,6 +16,8 @@
 //! | `introduction` | XCLIENT: telling the relay who the client is |
 //! | `offer`, `hello` | what the relay offers, what the client was offered |
 //! | `transaction`, `content` | a message on its way |
+//! | `inquiry` | what reverse DNS says of the client |
+//! | `trace` | what Gatepost writes on a message |
 //! | `judge` | what the policy says of a command |
 //! | `client`, `act` | what follows from the client's octets, from a command that nothing refused |
 //! | `relay` | what follows from a reply |
@@ -36,6 +38,7 @@ mod delivery;
 mod dialogue;
 mod exchange;
 mod hello;
+mod inquiry;
 mod introduction;
 mod judge;
 mod link;
@@ -49,6 +52,7 @@ mod replies;
 mod setting;
 mod speak;
 mod tls;
+mod trace;
 mod transaction;
 
 pub use clock::Moment;
@@ -65,6 +69,7 @@ use crate::smtp::line::HARD_CAP;
 use crate::smtp::reply::REPLY_CAP;
 use client::Reading;
 use exchange::Exchange;
+use inquiry::Inquiry;
 use link::Link;
 use phase::{Phase, Stage};
 use proven::Proven;
@@ -118,6 +123,8 @@ pub struct Session {
     link: Link,
     exchange: Exchange,
     proven: Proven,
+    /// What reverse DNS says of the client.
+    inquiry: Inquiry,
     /// An opinion of CONNECT that waits for the first recipient.
     held: Option<Box<Refusal>>,
     /// Since when it is the client's turn, and since when its line is incomplete.
@@ -161,6 +168,7 @@ impl Session {
             link: Link::Closed,
             exchange: Exchange::default(),
             proven: Proven::default(),
+            inquiry: Inquiry::default(),
             held: None,
             turn: Moment::default(),
             line: None,
@@ -202,6 +210,7 @@ impl Session {
         self.turn = now;
         self.farewell = now + self.limits().session_time;
         self.admit(now, out);
+        self.inquire(now, out);
         self.conclude(now, out);
     }
 
@@ -255,7 +264,7 @@ impl Session {
             }
             (Side::Relay, _) if self.link.is_securing() => 0,
             (Side::Relay, _) => REPLY_CAP,
-            (Side::Client, _) if self.asks() => 0,
+            (Side::Client, _) if self.asks() || self.inquiry.awaited_until().is_some() => 0,
             (Side::Client, _) if matches!(self.link, Link::Opening { .. }) && !self.greets() => 0,
             (Side::Client, Phase::Introduced(_, Stage::Data(_, content) | Stage::Chunks(_, content)))
                 if content.in_chunk() || matches!(self.phase, Phase::Introduced(_, Stage::Data(..))) =>
@@ -275,7 +284,8 @@ impl Session {
 
     /// Whether the session waits for something other than the client: the relay, the link, the end of a tarpit.
     pub fn is_waiting(&self) -> bool {
-        let busy = !self.exchange.is_empty() || self.asks() || matches!(self.link, Link::Opening { .. });
+        let asks = self.asks() || self.inquiry.awaited_until().is_some();
+        let busy = !self.exchange.is_empty() || asks || matches!(self.link, Link::Opening { .. });
         !self.is_over() && (busy || matches!(self.phase, Phase::Securing(_)))
     }
 

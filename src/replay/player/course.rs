@@ -4,7 +4,7 @@ use super::{LinkEnd, Player};
 use crate::event::{Secured, Side, TlsFailure};
 use crate::policy::allowance::Balance;
 use crate::policy::tls::TlsVersion;
-use crate::replay::scene::Certificate;
+use crate::replay::scene::{Certificate, Dns};
 use crate::session::{Answer, Answered, Asking, Happening, Question};
 
 /// What octets are to the session.
@@ -61,7 +61,13 @@ impl Player {
     pub(super) fn note_question(&mut self, question: Question) {
         let answered = match &question.what {
             Asking::Credentials { .. } => None,
-            Asking::Name => Some(Answered::Name(Box::default())),
+            Asking::Name => {
+                self.name_question = Some(question.number);
+                match &self.dns {
+                    Dns::Says(naming) => Some(Answered::Name(Box::new(naming.clone()))),
+                    Dns::Awaited => return,
+                }
+            }
             Asking::Lists => Some(Answered::Lists(Box::default())),
             Asking::Allowances(charges) => {
                 let plenty = Balance { within: true, left: u32::MAX };
@@ -75,6 +81,14 @@ impl Player {
                 self.session.happened(self.now, Happening::Answered(answer), &mut self.out);
             }
         }
+    }
+
+    /// Reverse DNS answers, in time or not. False: nobody has asked.
+    pub fn is_named(&mut self, what: Answered) -> bool {
+        let Some(number) = self.name_question else { return false };
+        self.answer_number(number, what);
+        self.turn();
+        true
     }
 
     /// The last question is answered. False: there is none.
