@@ -328,13 +328,13 @@ impl Session {
         if self.phase.content().is_none() {
             self.trace_chunk(now, out);
         }
-        let sieve = self.sieve(false);
+        let edit = self.edit(false);
         let (ends, budget, limits) = (self.line_ends(), self.new_budget(now), self.setting.policy.limits());
         if let Phase::Introduced(_, stage) = &mut self.phase {
             *stage = match std::mem::replace(stage, Stage::Idle) {
                 Stage::Mail(transaction) => {
                     let binary = transaction.declared.body == Body::BinaryMime;
-                    Stage::Chunks(transaction, Box::new(Content::chunks(ends, binary, limits, sieve, budget)))
+                    Stage::Chunks(transaction, Box::new(Content::chunks(ends, binary, limits, edit, budget)))
                 }
                 other => other,
             };

@@ -1,9 +1,9 @@
 //! Content on its way: what was seen of it, and whether it may still arrive.
 
 use super::clock::{Budget, Moment};
+use super::edit::Edit;
 use super::exchange::{Cleared, Exchange, Output, Words};
 use crate::message::header::{Longest, Meter, Seen, Slice};
-use crate::message::results::{Passed, Sieve};
 use crate::policy::limits::Limits;
 use crate::policy::verdict::Refusal;
 use crate::smtp::chunk::Repair;
@@ -16,8 +16,7 @@ pub(crate) struct Content {
     transfer: Transfer,
     ends: LineEnds,
     meter: Meter,
-    /// What keeps some fields back, if anything does.
-    sieve: Option<Box<Sieve>>,
+    edit: Edit,
     /// What was found wrong so far.
     found: Violations,
     /// The first thing that stands in its way, if any: from then on nothing is sent on.
@@ -58,30 +57,18 @@ pub(super) struct Chunk {
 }
 
 impl Content {
-    pub(super) fn data(ends: LineEnds, limits: &Limits, sieve: Option<Box<Sieve>>, budget: Budget) -> Self {
-        Self::new(Transfer::Data(Scanner::default()), ends, limits, sieve, budget)
+    pub(super) fn data(ends: LineEnds, limits: &Limits, edit: Edit, budget: Budget) -> Self {
+        Self::new(Transfer::Data(Scanner::default()), ends, limits, edit, budget)
     }
 
-    pub(super) fn chunks(
-        ends: LineEnds,
-        binary: bool,
-        limits: &Limits,
-        sieve: Option<Box<Sieve>>,
-        budget: Budget,
-    ) -> Self {
+    pub(super) fn chunks(ends: LineEnds, binary: bool, limits: &Limits, edit: Edit, budget: Budget) -> Self {
         let transfer = Transfer::Chunks { repair: Repair::default(), binary, chunk: None };
-        Self::new(transfer, ends, limits, sieve, budget)
+        Self::new(transfer, ends, limits, edit, budget)
     }
 
-    fn new(
-        transfer: Transfer,
-        ends: LineEnds,
-        limits: &Limits,
-        sieve: Option<Box<Sieve>>,
-        budget: Budget,
-    ) -> Self {
+    fn new(transfer: Transfer, ends: LineEnds, limits: &Limits, edit: Edit, budget: Budget) -> Self {
         let meter = Meter::new(Longest { header: limits.header_line.max, body: limits.body_line.max });
-        Self { transfer, ends, meter, sieve, found: Violations::NONE, fault: None, budget }
+        Self { transfer, ends, meter, edit, found: Violations::NONE, fault: None, budget }
     }
 
     /// What was seen so far.
@@ -118,18 +105,18 @@ impl Content {
     ) -> (usize, bool) {
         let Transfer::Data(scanner) = &mut self.transfer else { return (0, false) };
         let sound = self.fault.is_none();
-        let (meter, sieve) = (&mut self.meter, &mut self.sieve);
+        let (meter, edit) = (&mut self.meter, &mut self.edit);
         // Under "reject" what is released never reaches an end, but the relay sees no bare CR or LF all the same.
         let ends = if self.ends == LineEnds::Lenient { LineEnds::Lenient } else { LineEnds::Normalise };
         let rest = input.get(at..).unwrap_or_default();
         let scan = scanner.scan(rest, ends, &mut |piece| {
             meter.follow(piece.octets(), metered(piece, Slice::Stuffed));
             if sound {
-                sift(sieve, piece, &mut |piece| Exchange::content(input, &Cleared::released(piece), out));
+                edit.pass(piece, &mut |piece| Exchange::content(input, &Cleared::released(piece), out));
             }
         });
         if scan.ended && sound {
-            end_of_sifting(sieve, &mut |piece| Exchange::content(input, &Cleared::released(piece), out));
+            edit.finish(&mut |piece| Exchange::content(input, &Cleared::released(piece), out));
         }
         self.budget.earn(now, scan.taken);
         self.find(scan.bare_cr || scan.bare_lf, scan.nul);
@@ -155,7 +142,7 @@ impl Content {
         let complete = (chunk.left == 0).then_some(*chunk);
         let ends = if self.ends == LineEnds::Lenient { LineEnds::Lenient } else { LineEnds::Normalise };
         let (sound, meter, mark) = (self.fault.is_none(), &mut self.meter, out.mark());
-        let (sieve, mut size) = (&mut self.sieve, 0);
+        let (edit, mut size) = (&mut self.edit, 0);
         let mut send = |piece: Piece<'_>| {
             size += piece.octets().len();
             Exchange::content(input, &Cleared::released(piece), out);
@@ -163,7 +150,7 @@ impl Content {
         let mut release = |piece: Piece<'_>| {
             meter.follow(piece.octets(), metered(piece, Slice::Counted));
             if sound {
-                sift(sieve, piece, &mut send);
+                edit.pass(piece, &mut send);
             }
         };
         let mut found = repair.pass(slice, ends, *binary, &mut release);
@@ -175,7 +162,7 @@ impl Content {
             }
         }
         if complete.is_some_and(|chunk| chunk.last) && sound {
-            end_of_sifting(sieve, &mut send);
+            edit.finish(&mut send);
         }
         exchange.chunk(now, mark, size, out);
         if complete.is_some() {
@@ -205,28 +192,6 @@ impl Content {
     /// Whether content has lines at all.
     pub(super) fn has_lines(&self) -> bool {
         !matches!(self.transfer, Transfer::Chunks { binary: true, .. })
-    }
-}
-
-/// Hands out what a sieve lets pass of a piece.
-fn sift(sieve: &mut Option<Box<Sieve>>, piece: Piece<'_>, send: &mut impl FnMut(Piece<'_>)) {
-    match sieve {
-        None => send(piece),
-        Some(sieve) => sieve.pass(piece.octets(), &mut |passed| match passed {
-            Passed::Range(range) => send(piece.part(range)),
-            Passed::Held(octets) => send(Piece::Kept(octets)),
-        }),
-    }
-}
-
-/// Hands out what it has held to the end.
-fn end_of_sifting(sieve: &mut Option<Box<Sieve>>, send: &mut impl FnMut(Piece<'_>)) {
-    if let Some(sieve) = sieve {
-        sieve.finish(&mut |passed| {
-            if let Passed::Held(octets) = passed {
-                send(Piece::Kept(octets));
-            }
-        });
     }
 }
 

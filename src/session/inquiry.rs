@@ -1,6 +1,7 @@
 //! What reverse DNS says of the client: asked as soon as it is let in, and waited for by what depends on it alone.
 
 use super::clock::Moment;
+use super::edit::Edit;
 use super::exchange::Action as Do;
 use super::exchange::Own;
 use super::trace::{GROWTH, Trace};
@@ -151,10 +152,14 @@ impl Session {
         growth(&self.setting.policy)
     }
 
-    /// What keeps fields that others wrote in our name out of a message.
-    pub(super) fn sieve(&self, stuffed: bool) -> Option<Box<Sieve>> {
-        let both = self.setting.policy.names().annotate == Annotate::Both;
-        both.then(|| Box::new(Sieve::new(&self.setting.station.name, stuffed)))
+    /// What becomes of a message on which something is written. `stuffed`: it comes by DATA.
+    pub(super) fn edit(&self, stuffed: bool) -> Edit {
+        let sieve = || Box::new(Sieve::new(&self.setting.station.name, stuffed));
+        match self.setting.policy.names().annotate {
+            Annotate::Off => Edit::NONE,
+            Annotate::Received => Edit::behind_ours(stuffed, None),
+            Annotate::Both => Edit::behind_ours(stuffed, Some(sieve())),
+        }
     }
 
     /// What goes in front of a message that comes now; nothing, if nothing is to be written on it.

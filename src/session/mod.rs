@@ -17,7 +17,7 @@
 //! | `offer`, `hello` | what the relay offers, what the client was offered |
 //! | `transaction`, `content` | a message on its way |
 //! | `inquiry` | what reverse DNS says of the client |
-//! | `trace` | what Gatepost writes on a message |
+//! | `trace`, `edit` | what Gatepost writes on a message, and what becomes of the rest |
 //! | `judge` | what the policy says of a command |
 //! | `client`, `act` | what follows from the client's octets, from a command that nothing refused |
 //! | `relay` | what follows from a reply |
@@ -36,6 +36,7 @@ mod content;
 mod deadline;
 mod delivery;
 mod dialogue;
+mod edit;
 mod exchange;
 mod hello;
 mod inquiry;
