@@ -17,6 +17,7 @@ pub use header::ProxyHeader;
 pub use link::{LinkChange, LinkFailure, Secured, TlsChange, TlsFailure};
 pub use lookup::{ListAnswer, Lookup};
 
+use crate::policy::names::Naming;
 use crate::policy::tls::TlsVersion;
 use crate::policy::verdict::{Action, Check};
 use crate::smtp::reply::Code;
@@ -188,6 +189,8 @@ pub struct Summary {
     pub tls: Option<TlsVersion>,
     /// The account as which it had authenticated at the end; none: it had not, or the mechanism does not show it.
     pub account: Option<Excerpt>,
+    /// What reverse DNS said of the client; none: nobody wanted to know.
+    pub naming: Option<Naming>,
     /// Whether all of it was read. False: TLS passed between client and relay (`starttls = "passthrough"`).
     pub inspected: bool,
 }

@@ -1,2 +1,3 @@
 //! What the RFCs say about content: pure syntax, incremental (RFC 5322).
 pub mod header;
+pub mod results;

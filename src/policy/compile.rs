@@ -5,11 +5,12 @@ use super::field::Kind;
 use super::file::{ClientsTable, RuleFile, VerbEntry};
 use super::lists::Lists;
 use super::merge::{self, Merged};
+use super::names::NamesRules;
 use super::opinion::Opinions;
 use super::source::{Diagnostic, Findings, Located, Place, Reader};
 use super::tls::TlsRules;
 use super::tree::{Table, Value};
-use super::verdict::{AuthCheck, Check, TlsCheck};
+use super::verdict::{AuthCheck, Check, NamesCheck, TlsCheck};
 use super::{
     Banner, Networks, Policy, Relay, Replies, VerbRule, agreement, effective, limits, list, suspicion,
 };
@@ -106,7 +107,7 @@ impl Compiler<'_> {
         let (allow, deny) = self.clients();
         let relay = self.relay(allow.as_ref());
         let lenient = self.lenient();
-        let Opinions { index, exemptions, ids, dnslists } = Opinions::compile(self);
+        let Opinions { index, exemptions, ids, dnslists, readers } = Opinions::compile(self);
         let dnslist_rules = self.dnslists(&dnslists);
         let own = self.promises == Promises::Own;
         let meant = self.file.expects.iter().filter(|entry| self.is_own(&entry.place) == own);
@@ -143,7 +144,8 @@ impl Compiler<'_> {
             networks: self.lists.networks(),
             tls: self.tls.clone(),
             auth: self.auth.clone(),
-            names: super::names::NamesRules::default(),
+            names: self.names(),
+            readers,
             dnslists,
             dnslist_rules: dnslist_rules?,
             allowances: Vec::new(),
@@ -301,6 +303,12 @@ impl Compiler<'_> {
         Some(Relay { to: Some(self.lists.gather(&written.value, Kind::Domain, "relay.to")), always })
     }
 
+    /// `[names]`: whoever sends anywhere is one of ours.
+    fn names(&self) -> NamesRules {
+        let ours = self.relays_for_all() || self.auth.policy == AuthPolicy::Required;
+        self.file.names.compile(ours, self.findings)
+    }
+
     fn banner(&self) -> Option<Banner> {
         match &self.file.greeting.banner {
             None => Some(Banner::Name),
@@ -356,6 +364,10 @@ impl Compiler<'_> {
         origins.extend(self.written("dnslists", "reject").map(|place| (Check::DnsLists, place)));
         let lists = (0..).zip(&self.file.dnslists);
         origins.extend(lists.map(|(place, entry)| (Check::DnsList(place), entry.place.clone())));
+        let names = [("unverified", NamesCheck::Unverified), ("failed", NamesCheck::Failed)];
+        for (key, check) in names {
+            origins.extend(self.written("names", key).map(|place| (Check::Names(check), place)));
+        }
         let clients = self.written("clients", "allow").or_else(|| self.written("clients", "deny"));
         origins.extend(clients.map(|place| (Check::Clients, place)));
         origins

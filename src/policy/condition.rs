@@ -3,6 +3,7 @@
 use super::document::{expected, not_yet, unknown_word};
 use super::field::{Field, Named};
 use super::lists::Lists;
+use super::names::{NameVerdict, Naming};
 use super::pattern::Clause;
 use super::source::Findings;
 use super::tls::TlsVersion;
@@ -32,6 +33,8 @@ pub struct Scene<'a> {
     pub client: SocketAddr,
     /// The name of the listener it came to.
     pub listener: &'a str,
+    /// What reverse DNS says of the client.
+    pub name: NameScene<'a>,
     /// The hello in force, or the one judged now.
     pub hello: Option<HelloScene<'a>>,
     /// The TLS in which the client speaks.
@@ -64,6 +67,7 @@ impl<'a> Scene<'a> {
         Self {
             client,
             listener,
+            name: NameScene::default(),
             hello: None,
             tls: None,
             auth: None,
@@ -77,6 +81,22 @@ impl<'a> Scene<'a> {
             messages: 0,
             age: Duration::ZERO,
         }
+    }
+}
+
+/// What reverse DNS says of a client, as far as it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NameScene<'a> {
+    /// The verdict.
+    pub verdict: NameVerdict,
+    /// The name, if it is verified.
+    pub name: Option<&'a str>,
+}
+
+impl<'a> NameScene<'a> {
+    /// Of what was answered.
+    pub fn of(naming: &'a Naming) -> Self {
+        Self { verdict: naming.verdict, name: naming.name.as_deref() }
     }
 }
 
@@ -167,6 +187,11 @@ impl When {
         let mut reasons = self.any.iter().map(reason);
         let first = reasons.next().flatten();
         reasons.all(|reason| reason.is_some()).then_some(first).flatten()
+    }
+
+    /// Whether any of these fields is looked at.
+    pub(super) fn reads(&self, wanted: impl Fn(Field) -> bool) -> bool {
+        self.any.iter().flatten().any(|clause| wanted(clause.field()))
     }
 
     /// Whether bounces are asked for and nothing else.

@@ -21,6 +21,7 @@ const ORDER: &[&str] = &[
     "clients",
     "tls",
     "auth",
+    "names",
     "lists",
     "dnslists",
     "dnslist",

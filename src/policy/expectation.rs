@@ -4,6 +4,7 @@ use super::auth::AuthPolicy;
 use super::compile::Compiler;
 use super::dnslist::{self, DnsList, Listing};
 use super::file::ExpectEntry;
+use super::names::Naming;
 use super::verdict::Check;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -24,6 +25,8 @@ pub struct Expectation {
     pub auth: Option<String>,
     /// What the lists said of the client.
     pub lists: Vec<Listing>,
+    /// What reverse DNS says of it.
+    pub naming: Naming,
     /// One dialogue for each value of `each`, `$each` replaced (one, if there is no `each`).
     pub dialogues: Vec<String>,
     /// Who decided.
@@ -56,6 +59,9 @@ impl Compiler<'_> {
         let sound = dnslists.len() == self.file.dnslists.len();
         let listing = |written| self.findings.check(dnslist::listing(written, dnslists));
         let lists = entry.lists.iter().filter(|_| sound).filter_map(listing).collect();
+        let naming = entry.rdns.as_ref().and_then(|text| {
+            self.findings.check(text.value.parse::<Naming>().map_err(|reason| text.place.error(reason)))
+        });
         let dialogue = entry.dialogue.as_ref()?;
         let uses = dialogue.value.contains("$each");
         let dialogues = match &entry.each {
@@ -78,6 +84,7 @@ impl Compiler<'_> {
             tls: entry.tls,
             auth: entry.auth.as_ref().map(|account| account.value.clone()),
             lists,
+            naming: naming.unwrap_or_default(),
             dialogues,
             rule: entry.rule.as_ref().map(|rule| rule.value.clone()),
             origin: entry.place.to_string(),

@@ -1,6 +1,7 @@
 //! What a condition may look at: one row a field, with its type, when it is known, and how it is found in a [`Scene`].
 
 use super::condition::{HelloScene, Point, Scene};
+use super::names::NameVerdict;
 use super::tls::TlsVersion;
 use crate::smtp::mechanism::Mechanism;
 use crate::smtp::parameter::Keyword;
@@ -15,6 +16,8 @@ pub(super) enum Field {
     ClientIp,
     ClientNet,
     ClientPort,
+    ClientName,
+    ClientVerdict,
     Listener,
     HelloVerb,
     HelloName,
@@ -84,6 +87,8 @@ const NAMED: &[(&str, Field)] = &[
     ("client.ip", Field::ClientIp),
     ("client.net", Field::ClientNet),
     ("client.port", Field::ClientPort),
+    ("client.name", Field::ClientName),
+    ("client.verdict", Field::ClientVerdict),
     ("listener", Field::Listener),
     ("hello.verb", Field::HelloVerb),
     ("hello.name", Field::HelloName),
@@ -115,7 +120,7 @@ const NAMED: &[(&str, Field)] = &[
 ];
 
 /// Fields that the language has and this version does not.
-const LATER: &[&str] = &["client.name", "client.verdict", "reply.code"];
+const LATER: &[&str] = &["reply.code"];
 
 /// What a name of a field stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,8 +173,10 @@ impl Field {
             | Field::HelloForm
             | Field::CommandVerb
             | Field::TlsVersion
-            | Field::AuthMechanism => Kind::Word,
+            | Field::AuthMechanism
+            | Field::ClientVerdict => Kind::Word,
             Field::HelloName
+            | Field::ClientName
             | Field::MailDomain
             | Field::RcptDomain
             | Field::TlsName
@@ -200,10 +207,16 @@ impl Field {
             Field::HelloForm => HELLO_FORMS.to_vec(),
             Field::HelloVerb => verbs(|verb| verb.facts().grammar == Grammar::Hello),
             Field::CommandVerb => verbs(|_| true),
+            Field::ClientVerdict => NameVerdict::ALL.map(NameVerdict::name).to_vec(),
             Field::TlsVersion => vec![TlsVersion::V1_2.name(), TlsVersion::V1_3.name()],
             Field::AuthMechanism => Mechanism::passing().map(|mechanism| mechanism.facts().name).collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// Whether it is what reverse DNS says.
+    pub(super) fn is_of_name(self) -> bool {
+        matches!(self, Field::ClientName | Field::ClientVerdict)
     }
 
     /// Whether it speaks of the reverse-path.
@@ -223,7 +236,10 @@ impl Field {
         let in_transaction = point == Point::Message
             || matches!(verb, Some(Verb::Mail | Verb::Rcpt | Verb::Data | Verb::Bdat | Verb::Burl));
         match self {
-            Field::HelloVerb
+            // Of the name the answer is not there yet.
+            Field::ClientName
+            | Field::ClientVerdict
+            | Field::HelloVerb
             | Field::HelloName
             | Field::HelloForm
             | Field::TlsActive
@@ -250,6 +266,8 @@ impl Field {
         match self {
             Field::ClientIp | Field::ClientNet => Some(Seen::Address(scene.client.ip())),
             Field::ClientPort => Some(Seen::Number(scene.client.port().into())),
+            Field::ClientName => scene.name.name.map(|name| Seen::Domain(name.as_bytes())),
+            Field::ClientVerdict => Some(text(scene.name.verdict.name().as_bytes())),
             Field::Listener => Some(text(scene.listener.as_bytes())),
             Field::HelloVerb => scene.hello.map(|hello| text(hello.verb.facts().name.as_bytes())),
             Field::HelloName => scene.hello.map(|hello| Seen::Domain(hello.name.octets())),

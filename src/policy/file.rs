@@ -5,6 +5,7 @@ use super::auth::AuthTable;
 use super::dnslist::{DnsListEntry, DnsListsTable};
 use super::document::{Section, Word};
 use super::limits::{Limits, Stress};
+use super::names::NamesTable;
 use super::source::{Findings, Located, Place};
 use super::tls::TlsTable;
 use super::tree::{Date, Entry, Node, Table};
@@ -31,6 +32,7 @@ pub(super) struct RuleFile<'d> {
     pub(super) auth: AuthTable,
     pub(super) dnslist_rules: DnsListsTable,
     pub(super) dnslists: Vec<DnsListEntry<'d>>,
+    pub(super) names: NamesTable,
     pub(super) lists: &'d [Entry],
     pub(super) violations: Vec<(Located<String>, Response)>,
     pub(super) replies: Replies,
@@ -140,6 +142,7 @@ pub(super) struct ExpectEntry {
     pub(super) tls: bool,
     pub(super) auth: Option<Located<String>>,
     pub(super) lists: Vec<Located<String>>,
+    pub(super) rdns: Option<Located<String>>,
     pub(super) each: Option<Located<Vec<String>>>,
     pub(super) dialogue: Option<Located<String>>,
     pub(super) rule: Option<Located<String>>,
@@ -164,9 +167,7 @@ impl<'d> RuleFile<'d> {
     /// Reads a merged profile.
     pub(super) fn read(table: &'d Table, place: &'d Place, findings: &'d Findings) -> RuleFile<'d> {
         let top = Section::new("", table, place, findings);
-        for key in ["names", "limit"] {
-            top.not_yet(key);
-        }
+        top.not_yet("limit");
         let (_, _) = (top.node("extends"), top.node("include"));
         RuleFile {
             profile: top.take("profile"),
@@ -186,6 +187,7 @@ impl<'d> RuleFile<'d> {
                 .map(|section| DnsListsTable::read(&section))
                 .unwrap_or_default(),
             dnslists: top.list("dnslist").iter().map(DnsListEntry::read).collect(),
+            names: top.section("names").map(|section| NamesTable::read(&section)).unwrap_or_default(),
             lists: top.section("lists").map(|section| section.entries()).unwrap_or_default(),
             violations: violations(&top),
             replies: top.section("replies").map(|section| replies(&section)).unwrap_or_default(),
@@ -316,6 +318,7 @@ fn expect(section: &Section<'_>) -> ExpectEntry {
         tls: section.take("tls").is_some_and(|tls| tls.value),
         auth: section.take("auth"),
         lists: many(section, "lists"),
+        rdns: section.take("rdns"),
         each: section.take("each"),
         dialogue,
         rule: section.take("rule"),

@@ -98,6 +98,7 @@ pub struct Policy {
     tls: tls::TlsRules,
     auth: auth::AuthRules,
     names: names::NamesRules,
+    readers: names::Readers,
     dnslists: Vec<dnslist::DnsList>,
     dnslist_rules: dnslist::DnsListRules,
     allowances: Vec<allowance::Allowance>,
@@ -272,6 +273,7 @@ impl Policy {
         let word = match check {
             Check::Violation(violation) => self.response(violation),
             Check::Limit(limit) => self.limits.response(limit).unwrap_or(Response::Reject),
+            Check::Names(check) => self.names.response(check),
             _ => Response::Reject,
         };
         let relays_for_all = check == Check::Clients && self.relay.to.is_none();

@@ -8,6 +8,7 @@ use super::dnslist::{DnsList, DnsListEntry};
 use super::document::{not_yet, unknown_word};
 use super::field::{Field, Kind, Named, Seen};
 use super::file::{At, ExemptEntry, RuleEntry, SignatureEntry};
+use super::names::Readers;
 use super::pattern::Clause;
 use super::rule::{Exemptions, Rule, RuleIndex, Signature};
 use super::source::{Diagnostic, Findings, Located, Place};
@@ -29,6 +30,8 @@ pub(super) struct Opinions {
     pub(super) exemptions: Exemptions,
     pub(super) ids: HashMap<String, Check>,
     pub(super) dnslists: Vec<DnsList>,
+    /// Where any of them looks at what reverse DNS says.
+    pub(super) readers: Readers,
 }
 
 impl Opinions {
@@ -43,7 +46,10 @@ impl Opinions {
         for entry in &compiler.file.exempts {
             compiler.exempt(entry, &ids, &index, &mut exemptions);
         }
-        Opinions { index, exemptions, ids, dnslists }
+        let mut readers = Readers::default();
+        index.name_readers(&mut readers);
+        exemptions.name_readers(&index, &mut readers);
+        Opinions { index, exemptions, ids, dnslists, readers }
     }
 }
 
@@ -264,8 +270,7 @@ impl Compiler<'_> {
 
     /// A field that its rule cannot know never fits, or always: neither was meant.
     fn unknown_there(&self, entry: &ExemptEntry<'_>, id: &Located<String>, check: Check, index: &RuleIndex) {
-        let on = index.rule(check).map(|rule| rule.on);
-        let on = on.or_else(|| index.signature(check).map(|signature| signature.on));
+        let on = index.point(check);
         let at_the_door = matches!(check, Check::Clients | Check::SessionsPerClient);
         let on = on.or(at_the_door.then_some(Point::Connect));
         let (Some(on), Some(node)) = (on, entry.when) else { return };

@@ -5,7 +5,9 @@ mod tests;
 
 use super::Mode;
 use super::condition::{Point, Scene, When};
+use super::field::Field;
 use super::index::{Index, Tables};
+use super::names::Readers;
 use super::pattern::Clause;
 use super::source::Place;
 use super::tree::Date;
@@ -58,6 +60,19 @@ impl Exemptions {
     /// Excepts a check where `when` holds.
     pub(super) fn add(&mut self, check: Check, when: When) {
         self.by_check.entry(check).or_default().push(when);
+    }
+
+    /// Where an exemption looks at what reverse DNS says: where its rule is asked, or wherever a built-in check may be.
+    pub(super) fn name_readers(&self, index: &RuleIndex, readers: &mut Readers) {
+        let looks = |all: &Vec<When>| all.iter().any(|when| when.reads(Field::is_of_name));
+        for (check, _) in self.by_check.iter().filter(|(_, all)| looks(all)) {
+            match (index.point(*check), check) {
+                (Some(on), _) => asked(on).for_each(|point| readers.add(point)),
+                // It is asked where the name is weighed, and nowhere else.
+                (None, Check::Names(_)) => {}
+                (None, _) => readers.add_everywhere(),
+            }
+        }
     }
 
     /// Whether a check is excepted now.
@@ -146,6 +161,19 @@ impl RuleIndex {
             Check::Signature(place) => self.signatures.get(usize::try_from(place).ok()?),
             _ => None,
         }
+    }
+
+    /// Where a rule or a signature is asked.
+    pub(super) fn point(&self, check: Check) -> Option<Point> {
+        let rule = self.rule(check).map(|rule| rule.on);
+        rule.or_else(|| self.signature(check).map(|signature| signature.on))
+    }
+
+    /// Where a rule or a signature looks at what reverse DNS says.
+    pub(super) fn name_readers(&self, readers: &mut Readers) {
+        let signatures = self.signatures.iter().filter(|it| it.clause.field().is_of_name()).map(|it| it.on);
+        let rules = self.rules.iter().filter(|it| it.when.reads(Field::is_of_name)).map(|it| it.on);
+        signatures.chain(rules).flat_map(asked).for_each(|point| readers.add(point));
     }
 
     /// How many there are, signatures and all.

@@ -134,6 +134,7 @@ impl Door {
             // The session's business is STARTTLS alone.
             relay_tls: if config.terms.implicit { RelayTls::None } else { config.tls },
             identity: config.identity,
+            started: means.started(),
         };
         Arc::new(Self {
             station: Arc::new(station),

@@ -65,6 +65,7 @@ pub fn interview(deployment: &Deployment) -> std::io::Result<Vec<(String, Interv
             waits: relay.config().waits,
             relay_tls: relay.config().tls,
             identity: relay.config().identity,
+            started: means.started(),
         };
         let name = relay.config().name.clone();
         let probe = runtime.block_on(converse(relay, Arc::new(station), Arc::clone(&means)));
@@ -90,6 +91,7 @@ async fn converse(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Means>) -
         waits: station.waits,
         relay_tls: station.relay_tls,
         identity: station.identity,
+        started: station.started,
     };
     let hello = format!("EHLO {}\r\nQUIT\r\n", station.name);
     let setting = Setting {

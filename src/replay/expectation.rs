@@ -1,7 +1,7 @@
 //! The tests of a rule file.
 
 use super::player::Cuts;
-use super::scene::{Lists, Scene};
+use super::scene::{Dns, Lists, Scene};
 use super::transcript::Transcript;
 use crate::event::{Event, Force};
 use crate::policy::{Expectation, Policy};
@@ -52,6 +52,7 @@ fn play(policy: &Arc<Policy>, expectation: &Expectation, dialogue: &str) -> Resu
         tls: expectation.tls,
         auth: expectation.auth.clone(),
         lists: Lists::Say(listings.collect()),
+        dns: Dns::Says(expectation.naming.clone()),
         ..Scene::default()
     };
     let place = |difference: super::Difference| {

@@ -13,5 +13,5 @@ mod transcript;
 pub use expectation::{Outcome, expectations};
 pub use player::{Cuts, Player};
 pub use polite::{Message, Polite};
-pub use scene::{Backend, Certificate, Handshakes, Lists, RelayScene, Scene};
+pub use scene::{Backend, Certificate, Dns, Handshakes, Lists, RelayScene, Scene};
 pub use transcript::{Difference, Transcript};

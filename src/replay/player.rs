@@ -3,7 +3,7 @@
 mod course;
 
 use super::polite::Polite;
-use super::scene::{Backend, Certificate, Handshakes, Lists, RelayScene, Scene};
+use super::scene::{Backend, Certificate, Dns, Handshakes, Lists, RelayScene, Scene};
 use crate::event::{Event, LinkFailure, Side, TlsFailure};
 use crate::policy::Policy;
 use crate::session::{Action, Happening, Moment, Offer, Output, Question, Session};
@@ -39,6 +39,9 @@ pub struct Player {
     lists: Lists,
     /// The number of the question about them.
     lists_asked: Option<u32>,
+    dns: Dns,
+    /// The question about the client's name.
+    name_question: Option<u32>,
     certificate: Certificate,
     course: Course,
     /// The relay behind.
@@ -88,6 +91,8 @@ impl Player {
             question: None,
             lists: scene.lists.clone(),
             lists_asked: None,
+            dns: scene.dns.clone(),
+            name_question: None,
             certificate: scene.relay_certificate,
             course: Course::Plain,
             relay: Polite::new(&scene.offer),

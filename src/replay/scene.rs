@@ -3,9 +3,11 @@
 use super::player::Cuts;
 use crate::event::NoService;
 use crate::policy::Policy;
+use crate::policy::names::Naming;
 use crate::session::{Answered, Connect, Identity, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The world of one session.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Scene {
     pub backend: Backend,
     /// What DNS lists say of the client.
     pub lists: Lists,
+    /// What reverse DNS says of the client.
+    pub dns: Dns,
     /// Whether the link is secured by STARTTLS.
     pub relay_tls: RelayTls,
     /// How the relay learns who the client is.
@@ -113,6 +117,18 @@ pub enum RelayScene {
     Absent,
 }
 
+/// When every session begins, but for the second that the world takes: 2026-01-01T00:00:00Z.
+const STARTED: Duration = Duration::from_secs(1_767_225_600);
+
+/// What reverse DNS says of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dns {
+    /// This, at once.
+    Says(Naming),
+    /// What the transcript says.
+    Awaited,
+}
+
 impl Default for Scene {
     fn default() -> Self {
         Self {
@@ -137,6 +153,7 @@ impl Default for Scene {
             auth: None,
             backend: Backend::Says(Answered::Yes),
             lists: Lists::Say(Vec::new()),
+            dns: Dns::Says(Naming::default()),
             relay_tls: RelayTls::None,
             identity: Identity::None,
             relay_in_tls: false,
@@ -158,6 +175,7 @@ impl Scene {
             waits: Waits::default(),
             relay_tls: self.relay_tls,
             identity: self.identity,
+            started: STARTED,
         };
         Setting {
             station: Arc::new(station),
@@ -201,6 +219,8 @@ impl Scene {
             ("backend", "unknown") => self.backend = Backend::Says(Answered::Unknown),
             ("backend", "awaited") => self.backend = Backend::Awaited,
             ("lists", _) => self.lists = Lists::read(value)?,
+            ("rdns", "awaited") => self.dns = Dns::Awaited,
+            ("rdns", _) => self.dns = Dns::Says(value.parse()?),
             ("relay-tls", "opportunistic") => self.relay_tls = RelayTls::Opportunistic,
             ("relay-tls", "required") => self.relay_tls = RelayTls::Required,
             ("relay-tls", "implicit") => self.relay_in_tls = true,

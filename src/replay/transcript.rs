@@ -18,9 +18,10 @@
 //! `\` at the end of a line leaves out its CRLF; `C< 250*` takes a whole reply, however many lines it has; and `{{a*500}}` is 500 times `a`.
 
 use super::player::{Cuts, Player};
-use super::scene::{Backend, Handshakes, RelayScene, Scene};
+use super::scene::{Backend, Dns, Handshakes, RelayScene, Scene};
 use crate::event::{Event, Force, Side, TlsFailure};
 use crate::policy::Policy;
+use crate::policy::names::Naming;
 use crate::policy::verdict::Action;
 use crate::session::{Answered, Happening};
 use std::fmt;
@@ -106,6 +107,10 @@ impl Transcript {
         let answers = |step: &Step| matches!(step, Step::Happens(what) if answer(what).is_some());
         if transcript.steps.iter().any(|(_, step)| answers(step)) {
             transcript.scene.backend = Backend::Awaited;
+        }
+        let named = |step: &Step| matches!(step, Step::Happens(what) if what.starts_with("rdns "));
+        if transcript.steps.iter().any(|(_, step)| named(step)) {
+            transcript.scene.dns = Dns::Awaited;
         }
         Ok(transcript)
     }
@@ -274,6 +279,8 @@ fn happens(player: &mut Player, what: &str) -> Result<(), String> {
             return player.lists_answer(what.strip_prefix("lists ").unwrap_or_default());
         }
         "late answer yes" => player.answers_late(Answered::Yes),
+        "rdns gives up" if player.is_named(Answered::Unknown) => {}
+        _ if naming(what).is_some_and(|naming| player.is_named(Answered::Name(Box::new(naming)))) => {}
         _ if answer(what).is_some_and(|what| player.answers(what)) => {}
         _ => {
             let span = what.strip_suffix(" pass").and_then(duration);
@@ -286,6 +293,11 @@ fn happens(player: &mut Player, what: &str) -> Result<(), String> {
 /// What a line says to a question.
 fn answer(words: &str) -> Option<Answered> {
     ANSWERS.iter().find(|(known, _)| *known == words).map(|(_, what)| what.clone())
+}
+
+/// What a line says of the client's name.
+fn naming(words: &str) -> Option<Naming> {
+    words.strip_prefix("rdns ")?.parse().ok()
 }
 
 fn duration(text: &str) -> Option<Duration> {

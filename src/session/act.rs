@@ -114,7 +114,8 @@ impl Session {
         if uses_more(command, offered) {
             return self.offer_changed(command.verb, out);
         }
-        self.exchange.forward(now, cleared, goes_on(offered), Asked::Command(command.verb), out);
+        let terms = (goes_on(offered), self.growth());
+        self.exchange.forward(now, cleared, terms, Asked::Command(command.verb), out);
         Turn::Taken(Fate::Forwarded)
     }
 
@@ -182,7 +183,7 @@ impl Session {
         {
             let announced = Announced::of(&self.setting.policy, &self.offer(), &self.proven);
             let hello = Hello::new(verb, name, announced, held);
-            self.exchange.forward(now, cleared, |_| false, Asked::Hello(Box::new(hello)), out);
+            self.exchange.forward(now, cleared, (|_| false, 0), Asked::Hello(Box::new(hello)), out);
             return Turn::Taken(Fate::Forwarded);
         }
         if !learned {
@@ -287,14 +288,14 @@ impl Session {
 
     /// Tells the relay of a MAIL that was answered here. Gives a turn if the recipient has to wait or cannot go on.
     fn late_mail(&mut self, now: Moment, out: &mut Output) -> Option<Turn> {
-        let offered = self.taken_there();
+        let (offered, growth) = (self.taken_there(), self.growth());
         let Self { phase, exchange, .. } = self;
         let transaction = phase.transaction_mut().filter(|mail| matches!(mail.standing, Standing::Here))?;
         let mail = transaction.command();
         let changed = uses_more(&mail, offered);
         // It was judged when it came, and nothing but its place has changed since.
         if !changed && let Ok(cleared) = Cleared::judged(&mail, Verdict::Forward) {
-            exchange.forward(now, &cleared, goes_on(offered), Asked::LateMail, out);
+            exchange.forward(now, &cleared, (goes_on(offered), growth), Asked::LateMail, out);
         }
         if changed {
             return Some(self.offer_changed(Verb::Rcpt, out));
@@ -324,12 +325,16 @@ impl Session {
     }
 
     fn bdat(&mut self, now: Moment, size: u64, last: bool, out: &mut Output) -> Turn {
+        if self.phase.content().is_none() {
+            self.trace_chunk(now, out);
+        }
+        let edit = self.edit(false);
         let (ends, budget, limits) = (self.line_ends(), self.new_budget(now), self.setting.policy.limits());
         if let Phase::Introduced(_, stage) = &mut self.phase {
             *stage = match std::mem::replace(stage, Stage::Idle) {
                 Stage::Mail(transaction) => {
                     let binary = transaction.declared.body == Body::BinaryMime;
-                    Stage::Chunks(transaction, Box::new(Content::chunks(ends, binary, limits, budget)))
+                    Stage::Chunks(transaction, Box::new(Content::chunks(ends, binary, limits, edit, budget)))
                 }
                 other => other,
             };
@@ -338,8 +343,8 @@ impl Session {
             content.begin_chunk(size, last, budget);
         }
         if size == 0 {
-            // No octet will come to end it.
-            self.chunk(now, &[], 0, out);
+            // No octet will come to end it, and none of it is to wait for what is on its way.
+            self.take_chunk(now, &[], 0, out);
         }
         Turn::Taken(Fate::Forwarded)
     }

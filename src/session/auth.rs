@@ -74,7 +74,7 @@ impl Session {
             // It was judged; what it shows of the account is all that is wanted of it here.
             let _ = dialogue.note(answer);
         }
-        self.exchange.forward(now, cleared, |_| true, Asked::Auth, out);
+        self.exchange.forward(now, cleared, (|_| true, 0), Asked::Auth, out);
         self.phase.turn(Stage::Auth(Box::new(dialogue)));
         Turn::Taken(Fate::Forwarded)
     }
@@ -197,12 +197,6 @@ impl Session {
             dialogue.turn = Whose::Driver(number);
             out.act(Do::Ask(Question { number, what: Asking::Credentials { user, password } }));
         }
-    }
-
-    /// The number of a question that is about to be asked.
-    pub(super) fn next_question(&mut self) -> u32 {
-        self.tally.questions = self.tally.questions.wrapping_add(1);
-        self.tally.questions
     }
 
     /// A question was answered; if it is not the one that is waited for, that is of no interest.

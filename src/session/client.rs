@@ -3,6 +3,7 @@
 use super::act::Turn;
 use super::clock::{Budget, Moment};
 use super::exchange::Cleared;
+use super::inquiry::Which;
 use super::judge::{Spoken, violation};
 use super::phase::{Phase, Place, Stage};
 use super::{Output, Session, replies};
@@ -172,9 +173,13 @@ impl Session {
         else {
             return Turn::Waits;
         };
+        let named = place.admits(command.verb).is_ok() && self.setting.policy.awaits_name(command.verb);
+        if named && self.waits_for(now, Which::Name) {
+            return Turn::Waits;
+        }
         let spoken = Spoken { command: &command, length, line: body, followed };
         let judgement = self.judge(now, spoken, place);
-        if self.waits_for_lists(&command, &judgement.verdict) {
+        if self.depends_on_lists(&command, &judgement.verdict) && self.waits_for(now, Which::Lists) {
             return Turn::Waits;
         }
         if let Verdict::Refuse(refusal) = &judgement.verdict
@@ -271,11 +276,13 @@ impl Session {
         Budget::new(limits.data_wait, limits.data_rate, now)
     }
 
-    pub(super) fn chunk(&mut self, now: Moment, input: &[u8], at: usize, out: &mut Output) -> usize {
+    fn chunk(&mut self, now: Moment, input: &[u8], at: usize, out: &mut Output) -> usize {
         let open = self.exchange.is_empty() || self.pipelines() && self.exchange.takes_chunk();
-        if !open {
-            return 0;
-        }
+        if open { self.take_chunk(now, input, at, out) } else { 0 }
+    }
+
+    /// Takes what is there of a chunk.
+    pub(super) fn take_chunk(&mut self, now: Moment, input: &[u8], at: usize, out: &mut Output) -> usize {
         let Phase::Introduced(_, Stage::Chunks(_, content)) = &mut self.phase else { return 0 };
         let (taken, complete) = content.read_chunk(now, (input, at), &mut self.exchange, out);
         self.judge_content(now, out);

@@ -1,6 +1,7 @@
 //! Content on its way: what was seen of it, and whether it may still arrive.
 
 use super::clock::{Budget, Moment};
+use super::edit::Edit;
 use super::exchange::{Cleared, Exchange, Output, Words};
 use crate::message::header::{Longest, Meter, Seen, Slice};
 use crate::policy::limits::Limits;
@@ -15,6 +16,7 @@ pub(crate) struct Content {
     transfer: Transfer,
     ends: LineEnds,
     meter: Meter,
+    edit: Edit,
     /// What was found wrong so far.
     found: Violations,
     /// The first thing that stands in its way, if any: from then on nothing is sent on.
@@ -55,17 +57,18 @@ pub(super) struct Chunk {
 }
 
 impl Content {
-    pub(super) fn data(ends: LineEnds, limits: &Limits, budget: Budget) -> Self {
-        Self::new(Transfer::Data(Scanner::default()), ends, limits, budget)
+    pub(super) fn data(ends: LineEnds, limits: &Limits, edit: Edit, budget: Budget) -> Self {
+        Self::new(Transfer::Data(Scanner::default()), ends, limits, edit, budget)
     }
 
-    pub(super) fn chunks(ends: LineEnds, binary: bool, limits: &Limits, budget: Budget) -> Self {
-        Self::new(Transfer::Chunks { repair: Repair::default(), binary, chunk: None }, ends, limits, budget)
+    pub(super) fn chunks(ends: LineEnds, binary: bool, limits: &Limits, edit: Edit, budget: Budget) -> Self {
+        let transfer = Transfer::Chunks { repair: Repair::default(), binary, chunk: None };
+        Self::new(transfer, ends, limits, edit, budget)
     }
 
-    fn new(transfer: Transfer, ends: LineEnds, limits: &Limits, budget: Budget) -> Self {
+    fn new(transfer: Transfer, ends: LineEnds, limits: &Limits, edit: Edit, budget: Budget) -> Self {
         let meter = Meter::new(Longest { header: limits.header_line.max, body: limits.body_line.max });
-        Self { transfer, ends, meter, found: Violations::NONE, fault: None, budget }
+        Self { transfer, ends, meter, edit, found: Violations::NONE, fault: None, budget }
     }
 
     /// What was seen so far.
@@ -102,16 +105,19 @@ impl Content {
     ) -> (usize, bool) {
         let Transfer::Data(scanner) = &mut self.transfer else { return (0, false) };
         let sound = self.fault.is_none();
-        let meter = &mut self.meter;
+        let (meter, edit) = (&mut self.meter, &mut self.edit);
         // Under "reject" what is released never reaches an end, but the relay sees no bare CR or LF all the same.
         let ends = if self.ends == LineEnds::Lenient { LineEnds::Lenient } else { LineEnds::Normalise };
         let rest = input.get(at..).unwrap_or_default();
         let scan = scanner.scan(rest, ends, &mut |piece| {
             meter.follow(piece.octets(), metered(piece, Slice::Stuffed));
             if sound {
-                Exchange::content(input, &Cleared::released(piece), out);
+                edit.pass(piece, &mut |piece| Exchange::content(input, &Cleared::released(piece), out));
             }
         });
+        if scan.ended && sound {
+            edit.finish(&mut |piece| Exchange::content(input, &Cleared::released(piece), out));
+        }
         self.budget.earn(now, scan.taken);
         self.find(scan.bare_cr || scan.bare_lf, scan.nul);
         (scan.taken, scan.ended)
@@ -136,12 +142,15 @@ impl Content {
         let complete = (chunk.left == 0).then_some(*chunk);
         let ends = if self.ends == LineEnds::Lenient { LineEnds::Lenient } else { LineEnds::Normalise };
         let (sound, meter, mark) = (self.fault.is_none(), &mut self.meter, out.mark());
-        let mut size = 0;
+        let (edit, mut size) = (&mut self.edit, 0);
+        let mut send = |piece: Piece<'_>| {
+            size += piece.octets().len();
+            Exchange::content(input, &Cleared::released(piece), out);
+        };
         let mut release = |piece: Piece<'_>| {
             meter.follow(piece.octets(), metered(piece, Slice::Counted));
             if sound {
-                size += piece.octets().len();
-                Exchange::content(input, &Cleared::released(piece), out);
+                edit.pass(piece, &mut send);
             }
         };
         let mut found = repair.pass(slice, ends, *binary, &mut release);
@@ -151,6 +160,9 @@ impl Content {
             if let Some(octets) = held {
                 release(Piece::Own(octets));
             }
+        }
+        if complete.is_some_and(|chunk| chunk.last) && sound {
+            edit.finish(&mut send);
         }
         exchange.chunk(now, mark, size, out);
         if complete.is_some() {
@@ -187,6 +199,6 @@ impl Content {
 fn metered(piece: Piece<'_>, otherwise: Slice) -> Slice {
     match piece {
         Piece::Plain(_) => Slice::Plain,
-        Piece::Content(_) | Piece::Own(_) => otherwise,
+        Piece::Content(_) | Piece::Own(_) | Piece::Kept(_) => otherwise,
     }
 }

@@ -32,11 +32,12 @@ impl Session {
             // As long as a link may take that another command waits for.
             return Some(self.turn + waits.open);
         }
-        if let Some(asked) = self.exchange.asked() {
+        let relay = self.exchange.asked().map(|asked| {
             let wait = if matches!(asked, Asked::Message) { waits.last } else { waits.reply };
-            return Some(self.exchange.since() + wait);
-        }
-        if let Some(until) = self.noted_until() {
+            self.exchange.since() + wait
+        });
+        // A recipient may wait for a name while those before it are on their way.
+        if let Some(until) = relay.into_iter().chain(self.awaited_until()).min() {
             return Some(until);
         }
         Some(self.client_deadline().min(self.link_deadline()))
@@ -126,11 +127,11 @@ impl Session {
         if self.asks() {
             return self.unanswered(now, out);
         }
+        if self.awaited_until().is_some_and(|until| until <= now) {
+            return self.give_up(now);
+        }
         if self.exchange.asked().is_some() {
             return self.relay_lost(now, out);
-        }
-        if self.noted_until().is_some() {
-            return self.give_up_noted();
         }
         if self.link_deadline() <= now {
             return self.release_link(now, out);

@@ -18,12 +18,14 @@ use crate::smtp::violation::{Response, Violation};
 
 impl Session {
     /// The relay said 354: what comes is mail data.
-    pub(super) fn begin_mail_data(&mut self, now: Moment) {
+    pub(super) fn begin_mail_data(&mut self, now: Moment, out: &mut Output) {
+        self.trace_data(now, out);
         let (ends, budget, limits) = (self.line_ends(), self.new_budget(now), self.setting.policy.limits());
+        let edit = self.edit(true);
         if let Phase::Introduced(_, stage) = &mut self.phase {
             *stage = match std::mem::replace(stage, Stage::Idle) {
                 Stage::Mail(transaction) => {
-                    Stage::Data(transaction, Box::new(Content::data(ends, limits, budget)))
+                    Stage::Data(transaction, Box::new(Content::data(ends, limits, edit, budget)))
                 }
                 other => other,
             };

@@ -71,6 +71,10 @@ pub(super) enum Own<'a> {
     Xclient(&'a [u8]),
     /// The chunk of released content that goes out behind it.
     Chunk(usize),
+    /// Trace fields, in front of mail data.
+    Trace(&'a [u8]),
+    /// Trace fields, as a chunk in front of a message's own.
+    TraceChunk(&'a [u8]),
     /// The end of a message in chunks.
     LastChunk,
     /// The end of mail data.
@@ -93,6 +97,11 @@ impl Own<'_> {
             Self::StartTls => out.write_all(b"STARTTLS\r\n"),
             Self::Xclient(attributes) => out.write_all(&[b"XCLIENT", attributes, b"\r\n"].concat()),
             Self::Chunk(size) => write!(out, "BDAT {size}\r\n"),
+            Self::Trace(fields) => out.write_all(fields),
+            Self::TraceChunk(fields) => {
+                out.extend_from_slice(format!("BDAT {}\r\n", fields.len()).as_bytes());
+                out.write_all(fields)
+            }
             Self::LastChunk => out.write_all(b"BDAT 0 LAST\r\n"),
             Self::EndOfMailData => out.write_all(b".\r\n"),
             Self::Reset => out.write_all(b"RSET\r\n"),
@@ -233,18 +242,19 @@ impl Exchange {
         self.since
     }
 
-    /// Sends a cleared command to the relay; parameters for which `keep` is false stay here.
+    /// Sends a cleared command to the relay; parameters for which `keep` is false stay here, and a message will be
+    /// larger by `growth` than its client says.
     pub(super) fn forward(
         &mut self,
         now: Moment,
         command: &Cleared<&Command<'_>>,
-        keep: impl Fn(&Parameter<'_>) -> bool,
+        (keep, growth): (impl Fn(&Parameter<'_>) -> bool, u64),
         asked: Asked,
         out: &mut Output,
     ) {
         out.write(Side::Relay, |octets| {
             // A command with a fault is never cleared: nothing is written then.
-            let _ = command.0.encode(keep, octets);
+            let _ = command.0.encode_grown(keep, growth, octets);
         });
         self.expect(now, asked);
     }
@@ -256,6 +266,7 @@ impl Exchange {
         match own.0 {
             Own::LastChunk | Own::EndOfMailData => self.expect(now, Asked::Message),
             Own::Reset => self.expect(now, Asked::Reset),
+            Own::TraceChunk(_) => self.expect(now, Asked::Chunk),
             // These belong to the opening of a link, and nobody waits for the reply to QUIT; of the rest others see to it.
             Own::Ehlo(_)
             | Own::Helo(_)
@@ -263,6 +274,7 @@ impl Exchange {
             | Own::Xclient(_)
             | Own::CancelAuth
             | Own::Quit
+            | Own::Trace(_)
             | Own::Chunk(_) => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use super::link::Link;
 use super::{Identity, Session, link};
+use crate::policy::names::{NameVerdict, Naming};
 use crate::smtp::extension::Extension;
 use crate::smtp::parameter;
 use std::net::{IpAddr, SocketAddr};
@@ -66,6 +67,7 @@ struct Client<'c> {
     called: Option<SocketAddr>,
     hello: &'c [u8],
     login: Option<&'c str>,
+    naming: &'c Naming,
 }
 
 impl Client<'_> {
@@ -79,8 +81,11 @@ impl Client<'_> {
             Attribute::DestAddr => address(self.called?.ip()),
             Attribute::DestPort => port(self.called?.port()),
             Attribute::Port => port(self.address.port()),
-            // Nobody has looked it up.
-            Attribute::Name => TEMPUNAVAIL.to_owned(),
+            Attribute::Name => match (self.naming.verdict, &self.naming.name) {
+                (NameVerdict::Verified, Some(name)) => name.to_string(),
+                (NameVerdict::Verified | NameVerdict::Unverified, _) => UNAVAILABLE.to_owned(),
+                (NameVerdict::Failed | NameVerdict::Unknown, _) => TEMPUNAVAIL.to_owned(),
+            },
             Attribute::Addr => address(self.address.ip()),
         };
         Some(text.into_bytes())
@@ -122,7 +127,8 @@ impl Session {
     pub(super) fn introduction(&self, taken: &str, hello: &[u8]) -> Option<Vec<Box<[u8]>>> {
         // Whom the relay knows itself it needs not be told.
         let login = if self.proven.is_pinned() { None } else { self.proven.user() };
-        let client = Client { address: self.setting.client, called: self.setting.local, hello, login };
+        let (address, called) = (self.setting.client, self.setting.local);
+        let client = Client { address, called, hello, login, naming: self.naming() };
         client.lines(taken)
     }
 
@@ -157,6 +163,7 @@ mod tests {
             called: Some("[2001:db8::1]:25".parse().unwrap()),
             hello: b"EHLO [IPv6:2001:db8::9]",
             login: Some("a b+c=d"),
+            naming: &Naming::default(),
         };
         let all = " PROTO=ESMTP HELO=[IPv6:2001:db8::9] LOGIN=a+20b+2Bc+3Dd DESTADDR=IPV6:2001:db8::1 DESTPORT=25 \
                    PORT=50000 NAME=[TEMPUNAVAIL] ADDR=IPV6:2001:db8::9";
@@ -168,8 +175,13 @@ mod tests {
 
     #[test]
     fn of_nobody_nothing_is_made_up() {
-        let client =
-            Client { address: "0.0.0.0:0".parse().unwrap(), called: None, hello: b"HELO gate", login: None };
+        let client = Client {
+            address: "0.0.0.0:0".parse().unwrap(),
+            called: None,
+            hello: b"HELO gate",
+            login: None,
+            naming: &Naming::default(),
+        };
         let all = " PROTO=SMTP HELO=gate PORT=[UNAVAILABLE] NAME=[TEMPUNAVAIL] ADDR=[UNAVAILABLE]";
         assert_eq!(lines(&client, ALL).unwrap(), [all]);
     }
@@ -182,6 +194,7 @@ mod tests {
             called: None,
             hello: &hello,
             login: Some(&login),
+            naming: &Naming::default(),
         };
         let found = lines(&client, ALL).unwrap();
         assert_eq!(found.len(), 2);
@@ -190,5 +203,24 @@ mod tests {
         let too_long = "=".repeat(200);
         client.login = Some(&too_long);
         assert_eq!(lines(&client, ALL), None);
+    }
+
+    #[test]
+    fn a_name_is_said_if_it_is_verified() {
+        for (naming, said) in [
+            ("verified mx.example.org", "mx.example.org"),
+            ("unverified", "[UNAVAILABLE]"),
+            ("failed", "[TEMPUNAVAIL]"),
+            ("unknown", "[TEMPUNAVAIL]"),
+        ] {
+            let client = Client {
+                address: "192.0.2.9:50000".parse().unwrap(),
+                called: None,
+                hello: b"EHLO a",
+                login: None,
+                naming: &naming.parse().unwrap(),
+            };
+            assert_eq!(lines(&client, "ADDR NAME").unwrap(), [format!(" NAME={said} ADDR=192.0.2.9")]);
+        }
     }
 }

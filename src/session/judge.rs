@@ -88,6 +88,7 @@ impl Session {
         Scene {
             client: self.setting.client,
             listener: &self.setting.station.listener,
+            name: self.name_scene(),
             hello: self.phase.hello().map(Hello::scene),
             tls: self.proven.tls_scene(),
             auth: self.proven.auth_scene(),
@@ -301,24 +302,28 @@ impl Judge<'_> {
         let observed = &mut self.observed;
         let found =
             policy.judge(Point::Command(command.verb), &self.scene, &mut |refusal| observed.push(refusal));
+        if let Some(signature) = found.as_ref().filter(|refusal| !is_opinion(refusal.check)) {
+            return Err(signature.clone());
+        }
         let Ok(Argument::Rcpt { path, .. }) = &command.argument else {
-            return match found {
+            return match self.name(command.verb, || false).or(found) {
                 Some(refusal) if waits(&refusal, command.verb, policy.delay()) => Ok(Some(refusal)),
                 Some(refusal) => Err(refusal),
                 None => Ok(None),
             };
         };
+        // RFC 5321 4.5.1: postmaster hears no opinions.
+        let always = || policy.always(path);
+        let named = self.name(command.verb, always);
         let held = [
             session.held.as_deref(),
             session.phase.hello().and_then(|hello| hello.held.as_deref()),
             session.phase.transaction().and_then(|mail| mail.held.as_deref()),
         ];
-        let opinion = |refusal: &Refusal| matches!(refusal.check, Check::Rule(_));
-        if let Some(refusal) = found.iter().find(|refusal| !opinion(refusal)) {
-            return Err(refusal.clone());
+        if let Some(refusal) = named {
+            return Err(refusal);
         }
-        // RFC 5321 4.5.1: postmaster hears no opinions.
-        if policy.always(path) {
+        if always() {
             return Ok(None);
         }
         self.listed()?;
@@ -339,6 +344,19 @@ impl Judge<'_> {
             _ => Ok(()),
         }
     }
+
+    /// `[names]`, where it is said: refusals of a recipient, reports of a message.
+    fn name(&mut self, verb: Verb, always: impl Fn() -> bool) -> Option<Refusal> {
+        let session = self.session;
+        let goes_on = session.phase.content().is_some();
+        let found = session.setting.policy.judge_name(verb, self.scene.name.verdict);
+        let found = found.filter(|_| !goes_on && !always())?;
+        self.find(found).err()
+    }
+}
+
+fn is_opinion(check: Check) -> bool {
+    matches!(check, Check::Rule(_) | Check::Names(_))
 }
 
 /// Whether an opinion waits for the first recipient.
@@ -346,6 +364,6 @@ fn waits(refusal: &Refusal, verb: Verb, delay: bool) -> bool {
     delay
         && !refusal.at_once
         && refusal.action == Action::Reject
-        && matches!(refusal.check, Check::Rule(_))
+        && is_opinion(refusal.check)
         && matches!(verb, Verb::Ehlo | Verb::Helo | Verb::Mail)
 }

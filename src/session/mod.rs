@@ -16,12 +16,14 @@
 //! | `introduction` | XCLIENT: telling the relay who the client is |
 //! | `offer`, `hello` | what the relay offers, what the client was offered |
 //! | `transaction`, `content` | a message on its way |
+//! | `inquiry` | what is asked early and waited for late |
+//! | `named`, `listed` | what reverse DNS says of the client, and what DNS lists do |
+//! | `trace`, `edit` | what Gatepost writes on a message, and what becomes of the rest |
 //! | `judge` | what the policy says of a command |
 //! | `client`, `act` | what follows from the client's octets, from a command that nothing refused |
 //! | `relay` | what follows from a reply |
 //! | `tls` | STARTTLS, ours and that of others |
 //! | `auth`, `dialogue` | AUTH, and the exchange that it opens |
-//! | `noted`, `listed` | what is asked early and waited for late; what DNS lists say |
 //! | `proven` | what is known of a client beyond its words |
 //! | `delivery` | what becomes of content |
 //! | `deadline` | the one timer |
@@ -35,13 +37,15 @@ mod content;
 mod deadline;
 mod delivery;
 mod dialogue;
+mod edit;
 mod exchange;
 mod hello;
+mod inquiry;
 mod introduction;
 mod judge;
 mod link;
 mod listed;
-mod noted;
+mod named;
 mod offer;
 mod opening;
 mod phase;
@@ -52,6 +56,7 @@ mod replies;
 mod setting;
 mod speak;
 mod tls;
+mod trace;
 mod transaction;
 
 pub use clock::Moment;
@@ -64,13 +69,14 @@ use crate::event::{Ending, LinkFailure, NoService, Secured, Side, TlsFailure};
 use crate::policy::Policy;
 use crate::policy::dnslist::Listing;
 use crate::policy::limits::Pressure;
+use crate::policy::names::Naming;
 use crate::policy::verdict::Refusal;
 use crate::smtp::line::HARD_CAP;
 use crate::smtp::reply::REPLY_CAP;
 use client::Reading;
 use exchange::Exchange;
+use inquiry::Inquiry;
 use link::Link;
-use noted::Noted;
 use phase::{Phase, Stage};
 use proven::Proven;
 use std::net::SocketAddr;
@@ -123,8 +129,9 @@ pub struct Session {
     link: Link,
     exchange: Exchange,
     proven: Proven,
-    /// What DNS lists said of the client.
-    lists: Noted<Box<[Listing]>>,
+    /// What reverse DNS and DNS lists say of the client.
+    naming: Inquiry<Box<Naming>>,
+    lists: Inquiry<Box<[Listing]>>,
     /// An opinion of CONNECT that waits for the first recipient.
     held: Option<Box<Refusal>>,
     /// Since when it is the client's turn, and since when its line is incomplete.
@@ -168,7 +175,8 @@ impl Session {
             link: Link::Closed,
             exchange: Exchange::default(),
             proven: Proven::default(),
-            lists: Noted::default(),
+            naming: Inquiry::default(),
+            lists: Inquiry::default(),
             held: None,
             turn: Moment::default(),
             line: None,
@@ -210,7 +218,7 @@ impl Session {
         self.turn = now;
         self.farewell = now + self.limits().session_time;
         self.admit(now, out);
-        self.ask_lists(now, out);
+        self.inquire(out);
         self.conclude(now, out);
     }
 
@@ -264,7 +272,7 @@ impl Session {
             }
             (Side::Relay, _) if self.link.is_securing() => 0,
             (Side::Relay, _) => REPLY_CAP,
-            (Side::Client, _) if self.asks() => 0,
+            (Side::Client, _) if self.asks() || self.awaited_until().is_some() => 0,
             (Side::Client, _) if matches!(self.link, Link::Opening { .. }) && !self.greets() => 0,
             (Side::Client, Phase::Introduced(_, Stage::Data(_, content) | Stage::Chunks(_, content)))
                 if content.in_chunk() || matches!(self.phase, Phase::Introduced(_, Stage::Data(..))) =>
@@ -284,7 +292,7 @@ impl Session {
 
     /// Whether the session waits for something other than the client: the relay, the link, an answer, the end of a tarpit.
     pub fn is_waiting(&self) -> bool {
-        let asks = self.asks() || self.noted_until().is_some();
+        let asks = self.asks() || self.awaited_until().is_some();
         let busy = !self.exchange.is_empty() || asks || matches!(self.link, Link::Opening { .. });
         !self.is_over() && (busy || matches!(self.phase, Phase::Securing(_)))
     }

@@ -2,6 +2,7 @@
 
 use super::clock::Moment;
 use super::link::Leg;
+use super::named::growth;
 use super::proven::Proven;
 use crate::policy::auth::{AuthPolicy, Backend};
 use crate::policy::limits::MessageSize;
@@ -127,7 +128,8 @@ impl Announced {
         };
         Self {
             extensions: Self::extensions(policy, relay, client),
-            size: own.min(relay.size.unwrap_or(u64::MAX)),
+            // What the relay takes is the message with what is written on it. (0 would be no maximum, RFC 1870 3.)
+            size: own.min(relay.size.map_or(u64::MAX, |size| size.saturating_sub(growth(policy)).max(1))),
             recipients: limits.recipients.min(relay.recipients.unwrap_or(u32::MAX)),
             transactions: limits.transactions.min(relay.transactions.unwrap_or(u32::MAX)),
             mechanisms: mechanisms(policy, relay, client),

@@ -130,7 +130,7 @@ impl Session {
                 None if positive => return self.impossible(now, out),
                 _ => self.recipient_answered(heard.code, out),
             },
-            Verb::Data if heard.code.class() == Class::Intermediate => self.begin_mail_data(now),
+            Verb::Data if heard.code.class() == Class::Intermediate => self.begin_mail_data(now, out),
             Verb::Rset if positive => self.abandon(out),
             Verb::StartTls => {
                 Self::pass(heard, out);

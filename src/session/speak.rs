@@ -316,6 +316,7 @@ impl Session {
             octets: tally.octets,
             tls: self.proven.tls.as_ref().map(|secured| secured.version),
             account: self.proven.shown(),
+            naming: self.shown_naming(),
             inspected,
         })));
     }

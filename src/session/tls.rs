@@ -47,7 +47,7 @@ impl Session {
         match self.need_link(now, None, out) {
             Need::Waits => Turn::Waits,
             Need::Ready if self.offered().contains(Extension::StartTls) => {
-                self.exchange.forward(now, cleared, |_| true, Asked::Command(command.verb), out);
+                self.exchange.forward(now, cleared, (|_| true, 0), Asked::Command(command.verb), out);
                 Turn::Taken(Fate::Forwarded)
             }
             Need::Ready | Need::Failed(..) => {

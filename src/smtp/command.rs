@@ -111,6 +111,16 @@ impl Command<'_> {
     /// Writes the canonical line with CRLF, if the command is sound and may ever pass; else nothing, and says
     /// why. `keep` says which parameters go on (others are consumed here).
     pub fn encode(&self, keep: impl Fn(&Parameter<'_>) -> bool, out: &mut Vec<u8>) -> Result<(), Violation> {
+        self.encode_grown(keep, 0, out)
+    }
+
+    /// Likewise, with a SIZE that is so much larger: of a message to which something is added.
+    pub fn encode_grown(
+        &self,
+        keep: impl Fn(&Parameter<'_>) -> bool,
+        growth: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Violation> {
         let argument = self.argument.as_ref().map_err(|fault| *fault)?;
         if self.verb.facts().never.is_some() {
             return Err(Violation::VerbNeverPermitted);
@@ -123,12 +133,12 @@ impl Command<'_> {
             Argument::Mail { path, parameters } => {
                 word(b"FROM:", out);
                 path.encode(out);
-                encode_parameters(parameters, keep, out);
+                encode_parameters(parameters, keep, growth, out);
             }
             Argument::Rcpt { path, parameters } => {
                 word(b"TO:", out);
                 path.encode(out);
-                encode_parameters(parameters, keep, out);
+                encode_parameters(parameters, keep, 0, out);
             }
             Argument::Chunk { size, last } => {
                 word(size.to_string().as_bytes(), out);
@@ -153,10 +163,21 @@ fn word(octets: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(octets);
 }
 
-fn encode_parameters(parameters: &Parameters<'_>, keep: impl Fn(&Parameter<'_>) -> bool, out: &mut Vec<u8>) {
+fn encode_parameters(
+    parameters: &Parameters<'_>,
+    keep: impl Fn(&Parameter<'_>) -> bool,
+    growth: u64,
+    out: &mut Vec<u8>,
+) {
     for parameter in parameters.iter().filter(|parameter| keep(parameter)) {
         out.push(b' ');
-        parameter.encode(out);
+        match (parameter.keyword, parameter.value.and_then(argument::number)) {
+            (Some(Keyword::Size), Some(size)) if growth > 0 => {
+                let size = size.saturating_add(growth).to_string();
+                Parameter { value: Some(size.as_bytes()), ..parameter }.encode(out);
+            }
+            _ => parameter.encode(out),
+        }
     }
 }
 

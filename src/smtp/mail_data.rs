@@ -10,6 +10,7 @@ mod tests;
 
 use super::glance::{Glance, Lookout};
 use memchr::{memchr3, memmem};
+use std::ops::Range;
 
 /// What bare line ends in content become.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,13 +35,26 @@ pub enum Piece<'a> {
     Plain(&'a [u8]),
     /// Octets that the scanner had held back from an earlier call, or that a repair puts in.
     Own(&'static [u8]),
+    /// Content of earlier calls that was held back whole, once it was known to be harmless. No scanner hands it out.
+    Kept(&'a [u8]),
 }
 
 impl<'a> Piece<'a> {
     /// What is released.
     pub fn octets(self) -> &'a [u8] {
-        let (Self::Content(octets) | Self::Plain(octets) | Self::Own(octets)) = self;
+        let (Self::Content(octets) | Self::Plain(octets) | Self::Own(octets) | Self::Kept(octets)) = self;
         octets
+    }
+
+    /// A part of it.
+    #[must_use]
+    pub fn part(self, range: Range<usize>) -> Self {
+        match self {
+            Self::Content(octets) => Self::Content(octets.get(range).unwrap_or_default()),
+            Self::Plain(octets) => Self::Plain(octets.get(range).unwrap_or_default()),
+            Self::Own(octets) => Self::Own(octets.get(range).unwrap_or_default()),
+            Self::Kept(octets) => Self::Kept(octets.get(range).unwrap_or_default()),
+        }
     }
 }
 

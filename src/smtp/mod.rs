@@ -14,11 +14,13 @@
 //! | [`base64`] | the text of an AUTH exchange |
 //! | [`mail_data`] | content between DATA and its final dot |
 //! | [`chunk`] | content counted by BDAT |
+//! | [`date`] | the date and time of a trace field |
 //! | `glance` | a look at many octets of content at once: is there anything odd? |
 
 pub mod base64;
 pub mod chunk;
 pub mod command;
+pub mod date;
 pub mod extension;
 mod glance;
 pub mod line;

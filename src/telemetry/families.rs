@@ -55,6 +55,7 @@ pub(super) struct OfListeners {
     pub(super) replies: IntCounterVec,
     pub(super) messages: IntCounterVec,
     pub(super) recipients: IntCounterVec,
+    pub(super) names: IntCounterVec,
     pub(super) violations: IntCounterVec,
 }
 
@@ -145,6 +146,11 @@ impl OfListeners {
             ),
             messages: counters("gatepost_messages_total", "Messages, by outcome.", &["outcome"]),
             recipients: counters("gatepost_recipients_total", "Recipients, by outcome.", &["outcome"]),
+            names: counters(
+                "gatepost_names_total",
+                "Sessions whose client was looked up in reverse DNS, by what it said.",
+                &["verdict"],
+            ),
             violations: counters(
                 "gatepost_violations_total",
                 "Violations of the protocol that were refused or reported.",

@@ -9,6 +9,7 @@ use super::security::of_side;
 use crate::event::{Attempt, Decision, Event, Excerpt, Force, LinkChange, Side, Summary, TlsChange};
 use crate::policy::tls::TlsVersion;
 use crate::policy::verdict::Action;
+use crate::smtp::date::civil;
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -90,7 +91,7 @@ fn session(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, summary: &Summary
     writeln!(
         line,
         " duration={}.{:03} commands={} refusals={} messages={} recipients={} octets={} tls={} inspected={} \
-         account=\"{}\" hello=\"{}\"",
+         name={} rdns={} account=\"{}\" hello=\"{}\"",
         summary.age.as_secs(),
         summary.age.subsec_millis(),
         summary.commands,
@@ -100,6 +101,9 @@ fn session(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, summary: &Summary
         summary.octets,
         summary.tls.map_or("-", TlsVersion::name),
         if summary.inspected { "yes" } else { "no" },
+        // Of letters, digits, hyphens, underscores and dots: it forges nothing without quotes.
+        summary.naming.as_ref().and_then(|naming| naming.name.as_deref()).unwrap_or("-"),
+        summary.naming.as_ref().map_or("-", |naming| naming.verdict.name()),
         summary.account.as_ref().map(Excerpt::as_str).unwrap_or_default(),
         summary.hello,
     )
@@ -181,34 +185,11 @@ fn write_digits(line: &mut Vec<u8>, number: u64, digits: u32) {
     }
 }
 
-/// The date of a day, counted from 1970-01-01. Years begin in March here, so that the leap day is the last of a year
-/// and every five months have 153 days.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::{Ending, NoService};
     use std::time::Duration;
-
-    #[test]
-    fn days_are_counted_right() {
-        assert_eq!(civil(0), (1970, 1, 1));
-        assert_eq!(civil(11_016), (2000, 2, 29));
-        assert_eq!(civil(11_017), (2000, 3, 1));
-        assert_eq!(civil(20_781), (2026, 11, 24));
-        assert_eq!(civil(47_540), (2100, 2, 28));
-        assert_eq!(civil(47_541), (2100, 3, 1));
-    }
 
     #[test]
     fn the_time_of_day_is_written_as_rfc_3339_has_it() {
@@ -233,6 +214,7 @@ mod tests {
             tls: Some(TlsVersion::V1_3),
             inspected: true,
             account: None,
+            naming: "verified mx.example.org".parse().ok(),
         };
         write(&mut line, place, who, &Event::Ended(Box::new(summary)));
         let text = String::from_utf8(line).unwrap();
@@ -241,7 +223,7 @@ mod tests {
             rest,
             "session ending=not_admitted_sessions client=203.0.113.9 port=51044 session=7K2M9QXT listener=mx \
              profile=inbound duration=1.500 commands=1 refusals=2 messages=3 recipients=4 octets=5 \
-             tls=1.3 inspected=yes account=\"\" hello=\"x\\\" client=198.51.100.1\\x0d\\x0averdict\"\n"
+             tls=1.3 inspected=yes name=mx.example.org rdns=verified account=\"\" hello=\"x\\\" client=198.51.100.1\\x0d\\x0averdict\"\n"
         );
     }
 }

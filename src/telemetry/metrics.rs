@@ -10,6 +10,7 @@ use super::lookups::Lookups;
 use super::security::{OfSecurities, OfSecurity};
 use super::upkeep::Upkeep;
 use crate::event::{Decision, Ending, Event, Fate, Force, LinkChange, LinkFailure, Origin, Outcome};
+use crate::policy::names::NameVerdict;
 use crate::policy::verdict::{Action, Check};
 use crate::smtp::reply::Class;
 use crate::smtp::verb::Verb;
@@ -188,6 +189,9 @@ impl Metrics {
             recipients: Rows::new(&Outcome::ALL, |outcome| {
                 of.recipients.with_label_values(&[name, outcome.name()])
             }),
+            names: Rows::new(&NameVerdict::ALL, |verdict| {
+                of.names.with_label_values(&[name, verdict.name()])
+            }),
             violations: Rows::new(Violation::ALL, |violation| {
                 of.violations.with_label_values(&[name, violation.facts().name])
             }),
@@ -235,7 +239,12 @@ impl Metrics {
             Event::Link(LinkChange::Failed(why)) => relay.failed.count(*why),
             Event::Tls(side, change) => listener.security.count_tls(*side, change),
             Event::Auth(attempt) => listener.security.count_attempt(attempt),
-            Event::Ended(summary) => listener.closed.count(summary.ending),
+            Event::Ended(summary) => {
+                listener.closed.count(summary.ending);
+                if let Some(naming) = &summary.naming {
+                    listener.names.count(naming.verdict);
+                }
+            }
         }
     }
 
@@ -293,6 +302,7 @@ pub struct OfListener {
     replies: [Rows<Class>; 2],
     messages: Rows<Outcome>,
     recipients: Rows<Outcome>,
+    names: Rows<NameVerdict>,
     violations: Rows<Violation>,
     security: OfSecurity,
 }
@@ -385,6 +395,7 @@ mod tests {
             "gatepost_commands_total{fate=\"forwarded\",listener=\"mx\",verb=\"RCPT\"} 0",
             "gatepost_replies_total{class=\"4xx\",listener=\"mx\",origin=\"relay\"} 0",
             "gatepost_messages_total{listener=\"mx\",outcome=\"accepted\"} 0",
+            "gatepost_names_total{listener=\"mx\",verdict=\"failed\"} 0",
             "gatepost_sessions_closed_total{listener=\"mx\",reason=\"quit\"} 0",
             "gatepost_links_total{relay=\"exchange\",result=\"no_connection\"} 0",
             "gatepost_verdicts_total{action=\"reject\",force=\"enforced\",kind=\"relay\"} 0",

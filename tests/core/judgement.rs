@@ -1,7 +1,7 @@
 //! What a policy decides: one small rule file and one small scene at a time.
 
 use gatepost::policy::compile::{Compiled, compile};
-use gatepost::policy::condition::{CommandScene, HelloScene, MailScene, Point, Scene};
+use gatepost::policy::condition::{CommandScene, HelloScene, MailScene, NameScene, Point, Scene};
 use gatepost::policy::limits::Limit;
 use gatepost::policy::tree::Date;
 use gatepost::policy::verdict::{Action, Check, Refusal};
@@ -34,6 +34,7 @@ fn scene(client: &str) -> Scene<'static> {
     Scene {
         client: SocketAddr::new(client.parse().unwrap(), 50_000),
         listener: "mx",
+        name: NameScene::default(),
         hello: None,
         tls: None,
         auth: None,

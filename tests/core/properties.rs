@@ -2,7 +2,7 @@
 
 mod dialogues;
 
-use dialogues::{AUTH, AUTH_HERE, Dialogue, POLICIES, RULES, dialogue};
+use dialogues::{AUTH, AUTH_HERE, Dialogue, NAMES, POLICIES, RULES, dialogue};
 use gatepost::event::{AuthOutcome, Event, Side, TlsFailure};
 use gatepost::replay::{Cuts, Player, Scene};
 use gatepost::session::{Answered, RelayTls};
@@ -97,6 +97,17 @@ fn told(player: &Player) -> Vec<String> {
     lines.map(|line| line.escape_ascii().to_string()).collect()
 }
 
+/// The fields of a header that say in the gate's name what somebody has authenticated. (What a scanner repairs, and what
+/// hides a name in comments, is tested elsewhere.)
+fn in_our_name(content: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(content).to_lowercase();
+    let header = text.split("\r\n\r\n").next().unwrap().replace("\r\n ", " ").replace("\r\n\t", " ");
+    let results = header
+        .lines()
+        .filter_map(|line| line.strip_prefix("authentication-results")?.trim_start().strip_prefix(':'));
+    results.filter(|payload| payload.trim_start().starts_with("gate.example;")).count()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -143,6 +154,15 @@ proptest! {
         let known = |event: &Event| matches!(event, Event::Auth(attempt) if attempt.outcome == AuthOutcome::Succeeded);
         if [AUTH, AUTH_HERE].contains(&RULES[dialogue.rules]) && !player.events.iter().any(known) {
             prop_assert!(player.relay.messages.is_empty());
+        }
+    }
+
+    #[test]
+    fn nobody_else_writes_results_in_our_name(mut dialogue in dialogue(), seed: u64) {
+        dialogue.rules = RULES.iter().position(|rules| *rules == NAMES).unwrap();
+        for message in &play(&dialogue, Cuts::Random(seed)).relay.messages {
+            prop_assert!(message.content.starts_with(b"Authentication-Results: gate.example;\r\n\tiprev=fail"));
+            prop_assert_eq!(in_our_name(&message.content), 1, "{}", message.content.escape_ascii());
         }
     }
 

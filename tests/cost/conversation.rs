@@ -88,7 +88,8 @@ impl Conversation {
 }
 
 fn conversation_of_one() -> Conversation {
-    let rules = "profile = 't'\nextends = 'inbound'\n[lists]\nlocal_domains = ['example.com']\n";
+    let rules = "profile = 't'\nextends = 'inbound'\n[lists]\nlocal_domains = ['example.com']\n\
+                 [names]\nunverified = 'tolerate'\nfailed = 'tolerate'\nannotate = 'off'\n";
     let compiled = compile("t.toml", &mut |path| match path {
         "t.toml" => Ok(rules.to_owned()),
         other => Err(format!("there is no {other}")),

@@ -2,7 +2,7 @@
 
 use gatepost::policy::Policy;
 use gatepost::policy::compile::compile;
-use gatepost::policy::condition::{CommandScene, MailScene, Point, Scene};
+use gatepost::policy::condition::{CommandScene, MailScene, NameScene, Point, Scene};
 use gatepost::smtp::command::{Argument, Command, parse};
 use gatepost::smtp::verb::Verb;
 use gungraun::{library_benchmark, library_benchmark_group};
@@ -53,6 +53,7 @@ fn scene(number: u8) -> Scene<'static> {
     Scene {
         client: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, number)), 50_000),
         listener: "mx",
+        name: NameScene::default(),
         hello: None,
         tls: None,
         auth: None,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::policy::Policy;
 use crate::policy::compile::compile;
-use crate::policy::condition::{CommandScene, HelloScene, MailScene};
+use crate::policy::condition::{CommandScene, HelloScene, MailScene, NameScene};
 use crate::smtp::command::{Argument, Command, declared, parse};
 use crate::smtp::verb::Verb;
 use proptest::collection::vec;
@@ -168,6 +168,7 @@ fn scene<'a>(client: &str, commands: &'a [(&'a str, Command<'a>)], count: u32) -
     let mut scene = Scene {
         client: SocketAddr::new(client.parse().unwrap(), 2),
         listener: "mx",
+        name: NameScene::default(),
         hello: None,
         tls: None,
         auth: None,

@@ -5,7 +5,7 @@ use crate::event::{Secured, Side, TlsFailure};
 use crate::policy::allowance::Balance;
 use crate::policy::dnslist::Listing;
 use crate::policy::tls::TlsVersion;
-use crate::replay::scene::{Certificate, Lists};
+use crate::replay::scene::{Certificate, Dns, Lists};
 use crate::session::{Answer, Answered, Asking, Happening, Question};
 
 /// What octets are to the session.
@@ -62,7 +62,13 @@ impl Player {
     pub(super) fn note_question(&mut self, question: Question) {
         let answered = match &question.what {
             Asking::Credentials { .. } => None,
-            Asking::Name => Some(Answered::Name(Box::default())),
+            Asking::Name => {
+                self.name_question = Some(question.number);
+                match &self.dns {
+                    Dns::Says(naming) => Some(Answered::Name(Box::new(naming.clone()))),
+                    Dns::Awaited => return,
+                }
+            }
             Asking::Lists => {
                 self.lists_asked = Some(question.number);
                 return self.lists_say(&self.lists.clone());
@@ -104,6 +110,14 @@ impl Player {
         if let Some(number) = self.lists_asked.take() {
             self.session.happened(self.now, Happening::Answered(Answer { number, what }), &mut self.out);
         }
+    }
+
+    /// Reverse DNS answers, in time or not. False: nobody has asked.
+    pub fn is_named(&mut self, what: Answered) -> bool {
+        let Some(number) = self.name_question else { return false };
+        self.answer_number(number, what);
+        self.turn();
+        true
     }
 
     /// The last question is answered. False: there is none.

@@ -139,7 +139,9 @@ impl Output {
     pub(super) fn pass(&mut self, input: &[u8], piece: Piece<'_>) {
         match piece {
             Piece::Content([]) | Piece::Plain([]) => {}
-            Piece::Own(octets) => self.write(Side::Relay, |out| out.extend_from_slice(octets)),
+            Piece::Own(octets) | Piece::Kept(octets) => {
+                self.write(Side::Relay, |out| out.extend_from_slice(octets))
+            }
             Piece::Content(slice) | Piece::Plain(slice) => {
                 let start = slice.as_ptr().addr().wrapping_sub(input.as_ptr().addr());
                 let range = start..start.saturating_add(slice.len());

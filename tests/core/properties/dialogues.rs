@@ -2,7 +2,8 @@
 
 use crate::transcripts::policy;
 use gatepost::policy::Policy;
-use gatepost::replay::{Backend, Handshakes, Scene};
+use gatepost::policy::names::{NameVerdict, Naming};
+use gatepost::replay::{Backend, Dns, Handshakes, Scene};
 use gatepost::session::{Connect, RelayTls};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,7 +11,7 @@ use proptest::sample::{Index, select};
 use std::sync::{Arc, LazyLock};
 
 /// Rules that make a difference to what is forwarded, held back and refused.
-pub(super) const RULES: [&str; 10] = [
+pub(super) const RULES: [&str; 11] = [
     "",
     "[line_ends]\ncontent = \"reject\"",
     "[line_ends]\nlenient = [\"203.0.113.0/24\"]",
@@ -19,9 +20,13 @@ pub(super) const RULES: [&str; 10] = [
     STARTTLS,
     AUTH,
     AUTH_HERE,
+    NAMES,
     "mode = \"monitor\"\n[verbs]\nSTARTTLS = {}\n[extensions]\noffer_add = [\"STARTTLS\"]",
     "[violations]\nmissing_brackets = \"reject\"\ntrailing_space = \"disconnect\"\n[verbs]\nEXPN = {}",
 ];
+
+/// Trace fields are written, and forged ones taken out.
+pub(super) const NAMES: &str = "[names]\nunverified = \"report\"\nannotate = \"both\"\nclient = \"shown\"";
 
 const STARTTLS: &str = "[verbs]\nSTARTTLS = {}\n[extensions]\noffer_add = [\"STARTTLS\"]";
 
@@ -160,6 +165,10 @@ fn content() -> impl Strategy<Value = Vec<u8>> {
         b"\xe9",
         b"Subject: x\r\n\r\n",
         b"Received: from x\r\n",
+        b"authentication-results",
+        b"Authentication-Results: gate.example; spf=pass",
+        b"\r\n gate.example;",
+        b": other.example; none\r\n",
         b"hello",
         b"QUIT\r\n",
         b"MAIL FROM:<evil@example.org>\r\n",
@@ -260,8 +269,9 @@ pub(super) fn dialogue() -> impl Strategy<Value = Dialogue> {
         }
         let segments = segments.iter().flat_map(|segment| behind_starttls(segment)).collect();
         let (handshakes, backend) = (Handshakes::Awaited, Backend::Awaited);
+        let dns = Dns::Says(Naming::of(NameVerdict::Unverified));
         let scene =
-            Scene { offer, connect, learned, relay_tls, tls, handshakes, backend, ..Scene::default() };
+            Scene { offer, connect, learned, relay_tls, tls, handshakes, backend, dns, ..Scene::default() };
         Dialogue { rules, scene, segments, luck }
     })
 }

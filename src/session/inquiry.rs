@@ -1,0 +1,144 @@
+//! Questions about the client that are asked as soon as it is let in, and waited for by what depends on the answer alone.
+
+use super::clock::Moment;
+use super::exchange::Action as Do;
+use super::{Answer, Asking, Output, Question, Session};
+use std::time::Duration;
+
+/// How long a command waits for an answer, counted from the question on. (The driver has bounds of its own, and they are
+/// closer.)
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// What is known.
+#[derive(Debug, Default)]
+pub(super) enum Inquiry<T> {
+    /// Nobody wants to know.
+    #[default]
+    Unasked,
+    /// The question of this number is open.
+    Asked(u32),
+    /// And a command waits for the answer.
+    Awaited(u32),
+    /// The answer, or what is made of none.
+    Known(T),
+}
+
+impl<T> Inquiry<T> {
+    /// The answer, as far as it is there.
+    pub(super) fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(answer) => Some(answer),
+            Self::Unasked | Self::Asked(_) | Self::Awaited(_) => None,
+        }
+    }
+
+    /// Whether anybody wanted to know.
+    pub(super) fn is_asked(&self) -> bool {
+        !matches!(self, Self::Unasked)
+    }
+
+    /// Whether a command waits.
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(self, Self::Awaited(_))
+    }
+
+    /// Whether the question is open.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Asked(_) | Self::Awaited(_))
+    }
+
+    /// Whether it is open, and has this number.
+    fn is(&self, number: u32) -> bool {
+        matches!(self, Self::Asked(asked) | Self::Awaited(asked) if *asked == number)
+    }
+
+    /// A command waits for the answer from now on. False: none is to come.
+    fn wait(&mut self) -> bool {
+        if let Self::Asked(number) = *self {
+            *self = Self::Awaited(number);
+        }
+        self.is_awaited()
+    }
+}
+
+impl Session {
+    /// Asks all that anybody wants to know.
+    pub(super) fn inquire(&mut self, out: &mut Output) {
+        if self.is_over() {
+            return;
+        }
+        if self.wants_name() {
+            self.naming = Inquiry::Asked(self.ask_early(Asking::Name, out));
+        }
+        if self.wants_lists() {
+            self.lists = Inquiry::Asked(self.ask_early(Asking::Lists, out));
+        }
+    }
+
+    fn ask_early(&mut self, what: Asking, out: &mut Output) -> u32 {
+        let number = self.next_question();
+        out.act(Do::Ask(Question { number, what }));
+        number
+    }
+
+    /// The number of a question that is about to be asked.
+    pub(super) fn next_question(&mut self) -> u32 {
+        self.tally.questions = self.tally.questions.wrapping_add(1);
+        self.tally.questions
+    }
+
+    /// Whether a command has to wait for the client's name, or for what lists say of it; from now on it does.
+    pub(super) fn waits_for(&mut self, now: Moment, which: Which) -> bool {
+        if now >= self.longest() {
+            self.give_up(now);
+        }
+        match which {
+            Which::Name => self.naming.wait(),
+            Which::Lists => self.lists.wait(),
+        }
+    }
+
+    /// Until when a command waits, if one does.
+    pub(super) fn awaited_until(&self) -> Option<Moment> {
+        (self.naming.is_awaited() || self.lists.is_awaited()).then(|| self.longest())
+    }
+
+    fn longest(&self) -> Moment {
+        self.tally.began + LONGEST
+    }
+
+    /// Nobody has answered in time.
+    pub(super) fn give_up(&mut self, now: Moment) {
+        if self.awaited_until().is_some() {
+            self.turn = now;
+        }
+        if self.naming.is_open() {
+            self.naming = Inquiry::Known(Self::unnamed());
+        }
+        if self.lists.is_open() {
+            self.lists = Inquiry::Known(Self::unlisted());
+        }
+    }
+
+    /// A question was answered. One that nobody waits for any more is of no interest.
+    pub(super) fn answered_to(&mut self, now: Moment, answer: Answer, out: &mut Output) {
+        if self.naming.is(answer.number) {
+            self.turn = if self.naming.is_awaited() { now } else { self.turn };
+            self.naming = Inquiry::Known(Self::named(answer.what));
+        } else if self.lists.is(answer.number) {
+            self.turn = if self.lists.is_awaited() { now } else { self.turn };
+            self.lists = Inquiry::Known(Self::listed_by(answer.what));
+        } else {
+            self.heed(now, &answer, out);
+        }
+    }
+}
+
+/// What is asked about the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// What reverse DNS says.
+    Name,
+    /// What DNS lists say.
+    Lists,
+}
