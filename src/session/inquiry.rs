@@ -164,7 +164,7 @@ impl Session {
 
     /// What goes in front of a message that comes now; nothing, if nothing is to be written on it.
     fn trace(&self, now: Moment) -> Vec<u8> {
-        let rules = self.setting.policy.names();
+        let rules = *self.setting.policy.names();
         let Some(hello) = self.phase.hello().filter(|_| rules.annotate != Annotate::Off) else {
             return Vec::new();
         };

@@ -146,11 +146,7 @@ impl OfListeners {
             ),
             messages: counters("gatepost_messages_total", "Messages, by outcome.", &["outcome"]),
             recipients: counters("gatepost_recipients_total", "Recipients, by outcome.", &["outcome"]),
-            names: counters(
-                "gatepost_names_total",
-                "Sessions whose client was looked up in reverse DNS, by what it said.",
-                &["verdict"],
-            ),
+            names: counters("gatepost_names_total", "Sessions, by what reverse DNS said.", &["verdict"]),
             violations: counters(
                 "gatepost_violations_total",
                 "Violations of the protocol that were refused or reported.",
