@@ -21,7 +21,8 @@ mod security;
 mod upkeep;
 
 pub use families::OfComings;
-pub use metrics::{Metrics, OfListener, OfRelay, OfTarpit};
+pub use families::OfTarpit;
+pub use metrics::{Metrics, OfListener, OfRelay};
 
 use crate::event::Event;
 use queue::Queue;
