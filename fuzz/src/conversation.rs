@@ -11,6 +11,7 @@
 //! | `g` | a client is greeted although there is no relay |
 //! | `x` | the relay answers nothing by itself |
 //! | `c` `p` `q` `f` | the policy: STARTTLS, that passes through, with AUTH required of the relay, of a file |
+//! | `w` | the policy: names decide, and rules read them |
 //! | `i` | the client came in TLS |
 //! | `O` `Q` `V` | the link is in TLS where it can be, in any case; the relay is not verified |
 //! | `P` `K` `B` | the relay offers no PIPELINING, no CHUNKING; it offers BINARYMIME |
@@ -28,6 +29,7 @@
 //! | `g` `D` `M` | time is forgiven, the process drains, memory is short |
 //! | `H` `N` | the handshake that is on holds, fails |
 //! | `Y` `y` `U` | the question is answered yes, no, unknown; with a digit, one so many before it |
+//! | `W` `w` | it is about the client's name, which is verified, is not; with a digit likewise |
 //! | `S` `s` `T` `L` | stress begins, is over; the tarpit is full; somebody else waits for a link |
 
 mod setup;
@@ -198,6 +200,10 @@ impl World {
             b'Y' => self.answers(Answered::Yes, behind),
             b'y' => self.answers(Answered::No, behind),
             b'U' => self.answers(Answered::Unknown, behind),
+            named @ (b'W' | b'w') => {
+                let naming = if named == b'W' { "verified a.example" } else { "unverified" };
+                self.answers(Answered::Name(Box::new(naming.parse().unwrap_or_default())), behind);
+            }
             b'S' => self.tell(Happening::Stressed),
             b's' => self.tell(Happening::Relieved),
             b'T' => self.tell(Happening::TarpitFull),
@@ -463,7 +469,7 @@ impl World {
                     assert_ne!(question.number, self.question.0, "two questions with one number");
                     self.question = (question.number, false);
                 }
-                Action::Learn(_) => {}
+                Action::Learn(_) | Action::Charge(_) | Action::Ban(_) => {}
                 Action::Tell(event) => self.note(&event),
             }
         }

@@ -69,7 +69,7 @@ fn place(found: &Diagnostic, own: &str) {
 }
 
 /// The policies of conversations, under letters.
-const POLICIES: [(u8, &str); 10] = [
+const POLICIES: [(u8, &str); 11] = [
     (b'd', ""),
     (b'r', "[line_ends]\ncontent = \"reject\"\n[replies]\nfooter = \"see https://example.com\"\n"),
     (b'l', "[line_ends]\nlenient = [\"203.0.113.0/24\"]\n"),
@@ -102,6 +102,12 @@ const POLICIES: [(u8, &str); 10] = [
          refused_recipients = 2\ntrivial_commands = 5\nheader_total = \"1KiB\"\n\
          header_line = { max = 80, then = \"reject\" }\nbody_line = { max = 80, then = \"reject\" }\n\
          received = 3\n[verbs]\nNOOP = { max_length = 20 }\n",
+    ),
+    (
+        b'w',
+        "[names]\nunverified = \"reject\"\nfailed = \"report\"\n\
+         [[rule]]\nid = \"named\"\non = \"MAIL\"\nwhen = { \"mail.local\" = \"bad\", \"client.name\" = \"*.test\" }\n\
+         then = \"disconnect\"\n",
     ),
     (
         b't',

@@ -5,8 +5,9 @@ use clap::Args;
 use gatepost::event::{Decision, Event, Excerpt, Fate, Force, LinkChange};
 use gatepost::policy::Policy;
 use gatepost::policy::compile::{self, Compiled};
+use gatepost::policy::names::Naming;
 use gatepost::policy::verdict::Action;
-use gatepost::replay::{Cuts, Player, Scene};
+use gatepost::replay::{Cuts, Dns, Player, Scene};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -24,6 +25,9 @@ pub(super) struct Flags {
     /// Where the client comes from.
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)))]
     from: IpAddr,
+    /// What reverse DNS says of it: `verified NAME`, `unverified` or `failed`.
+    #[arg(long, value_name = "VERDICT", default_value = "unknown")]
+    rdns: Naming,
     /// What the client says, a line each; or a dialogue in lanes, of which `C>` counts. `-`: standard input.
     dialogue: String,
 }
@@ -45,7 +49,8 @@ pub(super) fn explain(flags: &Flags, out: &mut dyn Write) -> io::Result<Exit> {
         }
     };
     writeln!(out, "{} speaks, rules `{}` ({})\n", flags.from, policy.profile(), flags.rules)?;
-    play(&policy, flags.from, &dialogue, out)?;
+    let scene = Scene { client: flags.from, dns: Dns::Says(flags.rdns.clone()), ..Scene::default() };
+    play(&policy, &scene, &dialogue, out)?;
     Ok(Exit::Fine)
 }
 
@@ -59,9 +64,8 @@ fn dialogue(path: &str) -> Result<String, String> {
     Ok(text)
 }
 
-fn play(policy: &Arc<Policy>, from: IpAddr, dialogue: &str, out: &mut dyn Write) -> io::Result<()> {
-    let scene = Scene { client: from, ..Scene::default() };
-    let mut player = Player::new(Arc::clone(policy), &scene, Cuts::Whole);
+fn play(policy: &Arc<Policy>, scene: &Scene, dialogue: &str, out: &mut dyn Write) -> io::Result<()> {
+    let mut player = Player::new(Arc::clone(policy), scene, Cuts::Whole);
     print(&mut player, out)?;
     for line in said(dialogue) {
         writeln!(out, "C> {line}")?;

@@ -134,7 +134,7 @@ impl Default for NamesRules {
 
 impl NamesRules {
     /// What a finding is worth.
-    pub const fn response(&self, check: NamesCheck) -> Response {
+    pub const fn response(self, check: NamesCheck) -> Response {
         match check {
             NamesCheck::Unverified => self.unverified,
             NamesCheck::Failed => self.failed,
@@ -142,17 +142,17 @@ impl NamesRules {
     }
 
     /// Whether either is worth this much.
-    fn any(&self, worth: impl Fn(Response) -> bool) -> bool {
+    fn any(self, worth: impl Fn(Response) -> bool) -> bool {
         NamesCheck::ALL.into_iter().any(|check| worth(self.response(check)))
     }
 
     /// Whether a client may be refused by it.
-    pub fn refuses(&self) -> bool {
+    pub fn refuses(self) -> bool {
         self.any(|worth| matches!(worth, Response::Reject | Response::Disconnect))
     }
 
     /// Whether it may be told of one.
-    pub fn reports(&self) -> bool {
+    pub fn reports(self) -> bool {
         self.any(|worth| worth == Response::Report)
     }
 }

@@ -118,7 +118,7 @@ pub enum RelayScene {
 }
 
 /// When every session begins, but for the second that the world takes: 2026-01-01T00:00:00Z.
-const STARTED: Duration = Duration::from_secs(1_767_225_600);
+const STARTED: Duration = Duration::from_hours(24 * 20_454);
 
 /// What reverse DNS says of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -113,7 +113,7 @@ impl Session {
             self.turn = now;
         }
         if self.naming.is_open() {
-            self.naming = Inquiry::Known(Self::unnamed());
+            self.naming = Inquiry::Known(Box::new(Self::unnamed()));
         }
         if self.lists.is_open() {
             self.lists = Inquiry::Known(Self::unlisted());
@@ -124,7 +124,7 @@ impl Session {
     pub(super) fn answered_to(&mut self, now: Moment, answer: Answer, out: &mut Output) {
         if self.naming.is(answer.number) {
             self.turn = if self.naming.is_awaited() { now } else { self.turn };
-            self.naming = Inquiry::Known(Self::named(answer.what));
+            self.naming = Inquiry::Known(Box::new(Self::named(answer.what)));
         } else if self.lists.is(answer.number) {
             self.turn = if self.lists.is_awaited() { now } else { self.turn };
             self.lists = Inquiry::Known(Self::listed_by(answer.what));

@@ -24,17 +24,17 @@ impl Session {
     }
 
     /// What is made of an answer.
-    pub(super) fn named(answer: Answered) -> Box<Naming> {
+    pub(super) fn named(answer: Answered) -> Naming {
         match answer {
-            Answered::Name(naming) => Box::new(naming.sound()),
+            Answered::Name(naming) => naming.sound(),
             // Nobody can say, or says something else.
             _ => Self::unnamed(),
         }
     }
 
     /// What is made of none.
-    pub(super) fn unnamed() -> Box<Naming> {
-        Box::new(Naming::of(NameVerdict::Failed))
+    pub(super) fn unnamed() -> Naming {
+        Naming::of(NameVerdict::Failed)
     }
 
     /// The answer, as far as it is there.
@@ -85,7 +85,7 @@ impl Session {
 
     /// What goes in front of a message that comes now; nothing, if nothing is to be written on it.
     fn trace(&self, now: Moment) -> Vec<u8> {
-        let rules = self.setting.policy.names();
+        let rules = *self.setting.policy.names();
         let Some(hello) = self.phase.hello().filter(|_| rules.annotate != Annotate::Off) else {
             return Vec::new();
         };

@@ -39,7 +39,7 @@ pub(super) struct Trace<'a> {
 
 impl Trace<'_> {
     /// The fields, as they go in front of the message.
-    pub(super) fn encode(&self, rules: &NamesRules) -> Vec<u8> {
+    pub(super) fn encode(&self, rules: NamesRules) -> Vec<u8> {
         let received = self.received(rules.shows_client);
         let results = match rules.annotate {
             Annotate::Off | Annotate::Received => String::new(),

@@ -2,7 +2,7 @@
 
 use crate::event::ProxyHeader;
 use prometheus::core::Collector;
-use prometheus::{CounterVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{Counter, CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// Children of a family, one for each row of a closed enum.
 #[derive(Clone, Debug)]
@@ -146,11 +146,7 @@ impl OfListeners {
             ),
             messages: counters("gatepost_messages_total", "Messages, by outcome.", &["outcome"]),
             recipients: counters("gatepost_recipients_total", "Recipients, by outcome.", &["outcome"]),
-            names: counters(
-                "gatepost_names_total",
-                "Sessions whose client was looked up in reverse DNS, by what it said.",
-                &["verdict"],
-            ),
+            names: counters("gatepost_names_total", "Sessions, by what reverse DNS said.", &["verdict"]),
             violations: counters(
                 "gatepost_violations_total",
                 "Violations of the protocol that were refused or reported.",
@@ -174,5 +170,30 @@ impl OfRelays {
             waiting: gauges("gatepost_links_waiting", "Sessions that wait for their turn to have a link."),
             up: gauges("gatepost_relay_up", "Whether the relay says what it offers (1) or not (0)."),
         }
+    }
+}
+
+/// The figures of a tarpit.
+#[derive(Clone, Debug)]
+pub struct OfTarpit {
+    pub(super) active: IntGauge,
+    pub(super) delay: Counter,
+    pub(super) full: IntCounter,
+}
+
+impl OfTarpit {
+    /// Sessions in it now.
+    pub fn active(&self) -> &IntGauge {
+        &self.active
+    }
+
+    /// Seconds for which refusals were made to wait.
+    pub fn delay(&self) -> &Counter {
+        &self.delay
+    }
+
+    /// Refusals for which there was no room.
+    pub fn full(&self) -> &IntCounter {
+        &self.full
     }
 }

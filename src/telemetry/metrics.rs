@@ -2,7 +2,7 @@
 //! reaches one. Children are looked up once, when a listener is set up, and from then on counting is an addition.
 //! All series begin at 0: otherwise a rate would miss the first event.
 
-use super::families::{OfComings, OfListeners, OfRelays, Rows, counters, gauges, make};
+use super::families::{OfComings, OfListeners, OfRelays, OfTarpit, Rows, counters, gauges, make};
 use super::labels::{
     ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
 };
@@ -17,7 +17,7 @@ use crate::smtp::verb::Verb;
 use crate::smtp::violation::Violation;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{Counter, Encoder, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
+use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
@@ -319,31 +319,6 @@ impl OfListener {
 
     pub(super) fn leave(&self) {
         self.sessions.dec();
-    }
-}
-
-/// The figures of a tarpit.
-#[derive(Clone, Debug)]
-pub struct OfTarpit {
-    active: IntGauge,
-    delay: Counter,
-    full: IntCounter,
-}
-
-impl OfTarpit {
-    /// Sessions in it now.
-    pub fn active(&self) -> &IntGauge {
-        &self.active
-    }
-
-    /// Seconds for which refusals were made to wait.
-    pub fn delay(&self) -> &Counter {
-        &self.delay
-    }
-
-    /// Refusals for which there was no room.
-    pub fn full(&self) -> &IntCounter {
-        &self.full
     }
 }
 

@@ -22,9 +22,9 @@ mod queue;
 mod security;
 mod upkeep;
 
-pub use families::OfComings;
+pub use families::{OfComings, OfTarpit};
 pub use lookups::{OfList, OfLookups};
-pub use metrics::{Metrics, OfListener, OfRelay, OfTarpit};
+pub use metrics::{Metrics, OfListener, OfRelay};
 
 use crate::event::Event;
 use queue::Queue;

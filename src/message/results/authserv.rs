@@ -75,7 +75,6 @@ fn behind_comment(mut text: &[u8]) -> Option<&[u8]> {
     while depth > 0 {
         text = match text {
             [] | [b'\\'] => return None,
-            [b'\\', _, rest @ ..] => rest,
             [b'(', rest @ ..] => {
                 depth += 1;
                 rest
@@ -84,7 +83,7 @@ fn behind_comment(mut text: &[u8]) -> Option<&[u8]> {
                 depth -= 1;
                 rest
             }
-            [_, rest @ ..] => rest,
+            [b'\\', _, rest @ ..] | [_, rest @ ..] => rest,
         };
     }
     Some(text)
@@ -97,12 +96,8 @@ fn unquoted(mut text: &[u8]) -> Option<Vec<u8>> {
         text = match text {
             [] | [b'\\'] => return None,
             [b'"', ..] => return Some(id.trim_ascii().to_vec()),
-            [b'\\', octet, rest @ ..] => {
-                id.push(*octet);
-                rest
-            }
             [b'\r' | b'\n', rest @ ..] => rest,
-            [octet, rest @ ..] => {
+            [b'\\', octet, rest @ ..] | [octet, rest @ ..] => {
                 id.push(*octet);
                 rest
             }

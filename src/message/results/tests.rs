@@ -111,7 +111,7 @@ fn a_field_longer_than_any_is_judged_by_its_beginning() {
         let wanted = if stays { message.clone() } else { "A: b\r\nTo: c\r\n\r\nbody\r\n".to_owned() };
         for size in [1, 7, 1000, usize::MAX] {
             let pieces: Vec<&[u8]> = message.as_bytes().chunks(size).collect();
-            assert!(sifted(&pieces, false) == wanted.as_bytes(), "{size} {}", &field[..60]);
+            assert!(sifted(&pieces, false) == wanted.as_bytes(), "{size} {field:.60}");
         }
     }
 }
@@ -144,5 +144,5 @@ fn a_message_without_such_a_field_is_one_piece() {
         Passed::Range(range) => pieces.push(range),
         Passed::Held(octets) => panic!("{}", octets.escape_ascii()),
     });
-    assert_eq!(pieces, [0..message.len()]);
+    assert_eq!((pieces.len(), pieces.pop()), (1, Some(0..message.len())));
 }

@@ -140,7 +140,7 @@ impl Output {
         match piece {
             Piece::Content([]) | Piece::Plain([]) => {}
             Piece::Own(octets) | Piece::Kept(octets) => {
-                self.write(Side::Relay, |out| out.extend_from_slice(octets))
+                self.write(Side::Relay, |out| out.extend_from_slice(octets));
             }
             Piece::Content(slice) | Piece::Plain(slice) => {
                 let start = slice.as_ptr().addr().wrapping_sub(input.as_ptr().addr());

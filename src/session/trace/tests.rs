@@ -40,7 +40,7 @@ fn proven(tls: bool, account: Option<&str>) -> Proven {
 }
 
 /// What is written on a message of this client.
-fn fields(rules: &NamesRules, hello: &Hello, client: &str, naming: &str, proven: &Proven) -> String {
+fn fields(rules: NamesRules, hello: &Hello, client: &str, naming: &str, proven: &Proven) -> String {
     let trace = Trace {
         gate: "gate.example",
         id: "7K2M9QXT",
@@ -67,7 +67,7 @@ fn each_verdict_is_written() {
         ("failed", "(RDNS failed [192.0.2.1])", "iprev=temperror policy.iprev=192.0.2.1"),
     ] {
         assert_eq!(
-            fields(&SHOWN, &hello, "192.0.2.1", naming, &nobody),
+            fields(SHOWN, &hello, "192.0.2.1", naming, &nobody),
             format!(
                 "Authentication-Results: gate.example;\r\n\t{iprev}\r\n\
                  Received: from client.example.org {comment}\r\n\
@@ -76,14 +76,14 @@ fn each_verdict_is_written() {
             )
         );
     }
-    let unknown = fields(&SHOWN, &hello, "192.0.2.1", "unknown", &nobody);
+    let unknown = fields(SHOWN, &hello, "192.0.2.1", "unknown", &nobody);
     assert!(unknown.contains(" from client.example.org ([192.0.2.1])\r\n"), "{unknown}");
     assert!(unknown.starts_with("Authentication-Results: gate.example; none\r\n"), "{unknown}");
 }
 
 #[test]
 fn an_address_of_version_6_is_a_literal_here_and_a_quoted_string_there() {
-    let fields = fields(&SHOWN, &hello(Verb::Ehlo, b"a"), "2001:db8::9", "unverified", &proven(false, None));
+    let fields = fields(SHOWN, &hello(Verb::Ehlo, b"a"), "2001:db8::9", "unverified", &proven(false, None));
     assert!(fields.contains(" from a (unverified [IPv6:2001:db8::9])\r\n"), "{fields}");
     assert!(fields.contains("iprev=fail policy.iprev=\"2001:db8::9\"\r\n"), "{fields}");
 }
@@ -97,7 +97,7 @@ fn of_a_hidden_client_neither_name_nor_address_is_written() {
         ("failed", " (RDNS failed)"),
         ("unknown", ""),
     ] {
-        let fields = fields(&HIDES, &hello, "192.0.2.1", naming, &proven(true, Some("anna@example.com")));
+        let fields = fields(HIDES, &hello, "192.0.2.1", naming, &proven(true, Some("anna@example.com")));
         assert_eq!(
             fields,
             format!(
@@ -148,7 +148,7 @@ fn no_octet_of_a_hello_can_be_anything_else() {
         (b"[]", "?"),
         (b"under_score-1.example.", "under_score-1.example."),
     ] {
-        let fields = fields(&SHOWN, &hello(Verb::Ehlo, name), "192.0.2.1", "unknown", &proven(false, None));
+        let fields = fields(SHOWN, &hello(Verb::Ehlo, name), "192.0.2.1", "unknown", &proven(false, None));
         assert!(fields.contains(&format!("Received: from {written} ([192.0.2.1])\r\n")), "{fields}");
     }
 }
@@ -164,7 +164,7 @@ fn an_account_that_cannot_be_said_is_left_out() {
         (&"x".repeat(65), ""),
     ] {
         let fields =
-            fields(&HIDES, &hello(Verb::Ehlo, b"a"), "192.0.2.1", "unknown", &proven(false, Some(user)));
+            fields(HIDES, &hello(Verb::Ehlo, b"a"), "192.0.2.1", "unknown", &proven(false, Some(user)));
         let wanted = format!("Authentication-Results: gate.example;\r\n\tauth=pass (PLAIN){said}\r\n");
         assert!(fields.starts_with(&wanted), "{fields}");
     }
@@ -173,7 +173,7 @@ fn an_account_that_cannot_be_said_is_left_out() {
 #[test]
 fn whatever_is_written_fits_its_lines_and_what_is_announced() {
     let name = format!("{}.example", "x".repeat(55).as_str().repeat(4));
-    for (rules, length) in [(&SHOWN, 500), (&HIDES, 500), (&SHOWN, 1)] {
+    for (rules, length) in [(SHOWN, 500), (HIDES, 500), (SHOWN, 1)] {
         let hello = hello(Verb::Ehlo, "h".repeat(length).as_bytes());
         let trace = Trace {
             gate: "gate.of.a.house.with.a.rather.long.name.example.org",
@@ -186,7 +186,7 @@ fn whatever_is_written_fits_its_lines_and_what_is_announced() {
             at: Duration::from_secs(1_767_225_601),
         };
         let fields = String::from_utf8(trace.encode(rules)).unwrap();
-        assert!(fields.len() as u64 <= GROWTH, "{}", fields.len());
+        assert!(u64::try_from(fields.len()).unwrap() <= GROWTH, "{}", fields.len());
         assert!(fields.ends_with("\r\n") && fields.is_ascii());
         for line in fields.split_terminator("\r\n") {
             // A word alone may be longer.

@@ -81,7 +81,8 @@ class Gate:
         try:
             for user, password in accounts.items():
                 self._admit(user, password)
-            self._start(RULES.format(role=role, tls="" if papers else IN_CLEAR) + rules, waits)
+            names = "" if "[names]" in rules else NAMELESS
+            self._start(RULES.format(role=role, tls="" if papers else IN_CLEAR) + names + rules, waits)
         except BaseException as failure:
             failure.add_note(self.log())
             self.stop()
