@@ -124,6 +124,11 @@ impl Count {
         }
     }
 
+    /// Whether whoever does it has not authenticated.
+    pub(super) fn is_before_auth(self) -> bool {
+        matches!(self, Self::Commands(Some(Verb::Auth)) | Self::Replies(Verb::Auth, _))
+    }
+
     /// What is done where nothing is left, if the file does not say. It is always temporary: a rate is. Where a verb has no
     /// such reply of its own, 421 is what every command may hear (RFC 5321 3.8).
     pub(super) fn refusal(self) -> (Action, Reply) {

@@ -210,9 +210,9 @@ impl Compiler<'_> {
             }
             let address = |field: &Field| matches!(field, Field::ClientIp | Field::ClientNet);
             if fields.contains(&field) || (address(&field) && fields.iter().any(address)) {
-                let message = format!("`{}` adds nothing to this key", name.value);
-                self.findings
-                    .add(name.place.error(message).with_help("the client's address is in it already"));
+                let finding = name.place.error(format!("`{}` adds nothing to this key", name.value));
+                let what = if address(&field) { "the client's address" } else { "this field" };
+                self.findings.add(finding.with_help(format!("{what} is in it already")));
             }
             self.known_where_counted(&name.value, field, &name.place, count);
             fields.push(field);
@@ -232,6 +232,13 @@ impl Compiler<'_> {
     /// A field that is not known where something is counted would count nothing.
     fn known_where_counted(&self, name: &str, field: Field, place: &Place, count: Option<Count>) {
         let Some(count) = count else { return };
+        if count.is_before_auth()
+            && matches!(field, Field::AuthUser | Field::AuthDomain | Field::AuthMechanism)
+        {
+            let finding = place.error(format!("`{name}` is not known where `{count}` is counted"));
+            self.findings.add(finding.with_help("nobody authenticates twice (RFC 4954 4)"));
+            return;
+        }
         let missing = count.points().into_iter().find(|point| !field.known_at(*point));
         let Some(point) = missing else { return };
         let finding = place.error(format!("`{name}` is not known where `{count}` is counted"));
