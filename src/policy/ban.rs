@@ -51,7 +51,7 @@ fn is_shared(four: Ipv4Addr) -> bool {
     first == 100 && second & 0xc0 == 0x40
 }
 
-/// fe80::/10
+/// `fe80::/10`
 fn is_link_local(six: Ipv6Addr) -> bool {
     six.is_unicast_link_local()
 }

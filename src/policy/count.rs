@@ -23,7 +23,8 @@ pub enum Count {
     Commands(Option<Verb>),
     /// Refusals by the gate, but for those of a `[[limit]]`.
     Refusals,
-    /// Replies to this verb, the relay's and the gate's.
+    /// Replies to this verb: the relay's, and refusals by the gate, but for those of a `[[limit]]`. (Of what the gate
+    /// accepts by itself 235 alone is one.)
     Replies(Verb, Answer),
 }
 

@@ -33,6 +33,7 @@ mod pattern;
 pub mod quantity;
 mod ration;
 mod rationing;
+mod reach;
 mod rule;
 pub mod source;
 mod suspicion;
@@ -43,12 +44,10 @@ mod wildcard;
 
 use crate::smtp::extension::{Extension, Extensions};
 use crate::smtp::parameter::Keyword;
-use crate::smtp::path::ForwardPath;
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Kind, Response, Violation};
 use condition::{Point, Scene};
-use field::Seen;
 use limits::{Limits, Pressure};
 use list::List;
 use lists::Networks;
@@ -303,41 +302,6 @@ impl Policy {
     pub fn is_exempt(&self, check: Check, scene: &Scene<'_>) -> bool {
         // Compiling refuses exemptions from `relay` and from locked signatures, so none of them is found here.
         self.exemptions.hold(check, scene)
-    }
-
-    /// `[clients]`: whether this client may connect at all. A refusal is to be weighed as [`Check::Clients`].
-    pub fn admits_client(&self, client: IpAddr) -> bool {
-        self.allow.as_ref().is_none_or(|allow| allow.contains(client)) && !self.deny.contains(client)
-    }
-
-    /// Whether `client` is named in `[clients] allow`.
-    pub fn names_client(&self, client: IpAddr) -> bool {
-        self.allow.as_ref().is_some_and(|allow| allow.contains(client))
-    }
-
-    /// Whether a recipient is ours to relay to (`[relay] to`; local parts that route count as foreign; `<postmaster>` is
-    /// ours).
-    pub fn relays_to(&self, path: &ForwardPath<'_>) -> bool {
-        match (path, &self.relay.to) {
-            (_, None) | (ForwardPath::Postmaster, _) => true,
-            (ForwardPath::Mailbox(mailbox), Some(lists)) => {
-                let domain = Seen::Domain(mailbox.host.octets());
-                !mailbox.routes() && lists.iter().any(|list| list.contains(&domain))
-            }
-        }
-    }
-
-    /// `[relay] always`: passes opinions (RFC 5321 4.5.1).
-    pub fn always(&self, path: &ForwardPath<'_>) -> bool {
-        match path {
-            ForwardPath::Postmaster => true,
-            ForwardPath::Mailbox(mailbox) => {
-                // Where recipients may be anywhere, none of the domains is known to be ours.
-                self.relay.to.is_some()
-                    && self.relay.always.contains(&Seen::Text(mailbox.unquoted()))
-                    && self.relays_to(path)
-            }
-        }
     }
 
     /// Signatures, then opinions (`[[rule]]` in file order, parent first), for this point. The first that is to be

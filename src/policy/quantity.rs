@@ -72,7 +72,7 @@ pub fn rate(text: &str) -> Option<Rate> {
 
 /// Reads a rate of octets.
 pub fn rate_of_octets(text: &str) -> Option<Rate> {
-    let Some((octets, period)) = text.split_once('/') else { return None };
+    let (octets, period) = text.split_once('/')?;
     let count = size(octets)?.0;
     rate(&format!("{count}/{period}"))
 }

@@ -188,10 +188,10 @@ impl Session {
         match fault {
             Fault::Gate(refusal) => {
                 let code = refusal.reply.code;
+                self.count(Deed::Answered(Verb::Data, code), out);
                 self.transferred(outcome(code, Outcome::RefusedByGate), Some(code), out);
                 self.phase.turn(Stage::Idle);
                 self.refuse(now, refusal, None, b"", out);
-                self.count(Deed::Answered(Verb::Data, code), out);
             }
             Fault::Relay(words) => {
                 let code = words.code();

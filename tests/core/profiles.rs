@@ -138,7 +138,9 @@ fn who_extends_a_built_in_profile_keeps_its_promises_among_its_lists() {
 /// Who decided, and whether it was acted on.
 fn verdicts(name: &str, scene: &Scene, said: &[&str]) -> Vec<(String, Force)> {
     let mut player = Player::new(policy(name), scene, Cuts::Whole);
-    said.iter().for_each(|line| player.client_says(format!("{line}\r\n").as_bytes()));
+    for line in said {
+        player.client_says(format!("{line}\r\n").as_bytes());
+    }
     let verdict = |event: &Event| match event {
         Event::Verdict(decision) => Some((decision.id.clone(), decision.force)),
         _ => None,
