@@ -138,6 +138,9 @@ impl Judge<'_> {
         let session = self.session;
         let policy = &session.setting.policy;
         let Some(counsel) = &session.counsel else {
+            if !policy.counts_anything() {
+                return Ok(());
+            }
             let mut charges = policy.charges(point, &self.scene);
             if place == Place::Chunks {
                 // Whether a message may come is looked at before its first chunk, not in the middle of it.

@@ -57,19 +57,18 @@ impl Conversation {
 
     /// Shows octets until no more of them are taken; gives what is left.
     fn show<'o>(&mut self, side: Side, mut octets: &'o [u8], sent: &mut (usize, usize)) -> &'o [u8] {
-        let mut taken = octets.len();
-        while taken > 0 {
-            taken = octets.len().min(self.session.room(side));
-            if taken > 0 {
-                taken = self.session.receive(NOW, side, octets, &mut self.out);
-                self.carry_out(octets, sent);
-                octets = octets.get(taken..).unwrap_or_default();
-            }
+        let mut goes_on = true;
+        while goes_on && !octets.is_empty() && self.session.room(side) > 0 {
+            let taken = self.session.receive(NOW, side, octets, &mut self.out);
+            // What was asked is answered, and what waited for it is shown again.
+            goes_on = self.carry_out(octets, sent) || taken > 0;
+            octets = octets.get(taken..).unwrap_or_default();
         }
         octets
     }
 
-    fn carry_out(&mut self, input: &[u8], sent: &mut (usize, usize)) {
+    /// Gives whether a question was answered.
+    fn carry_out(&mut self, input: &[u8], sent: &mut (usize, usize)) -> bool {
         let (mut opens, mut asked) = (false, None);
         let (actions, scratch) = self.out.parts();
         for action in actions {
@@ -82,6 +81,7 @@ impl Conversation {
             }
         }
         self.out.clear();
+        let answers = asked.is_some();
         if let Some(Question { number, what: Asking::Allowances(charges) }) = asked {
             let plenty = Balance { within: true, left: 1 };
             let what = Answered::Allowances(charges.iter().map(|_| plenty).collect());
@@ -92,6 +92,7 @@ impl Conversation {
             self.session.happened(NOW, Happening::LinkOpened, &mut self.out);
             self.carry_out(b"", sent);
         }
+        answers
     }
 }
 
