@@ -6,6 +6,7 @@
 //! | letter | meaning |
 //! |---|---|
 //! | `r` `l` `m` `s` `t` | the policy: bare line ends are refused, lenient, monitor, small limits, tarpits and rules |
+//! | `w` | the policy: how much in a time |
 //! | `a` `h` `n` | the link is opened at accept, hello, MAIL |
 //! | `u` | nothing was learned of the relay's offer |
 //! | `g` | a client is greeted although there is no relay |
@@ -28,7 +29,7 @@
 //! | `t` `d` | seconds pass, the deadline comes |
 //! | `g` `D` `M` | time is forgiven, the process drains, memory is short |
 //! | `H` `N` | the handshake that is on holds, fails |
-//! | `Y` `y` `U` | the question is answered yes, no, unknown; with a digit, one so many before it |
+//! | `Y` `y` `U` `n` | the question is answered yes, no, unknown, that nothing is left; with a digit, one so many before it |
 //! | `W` `w` | it is about the client's name, which is verified, is not; with a digit likewise |
 //! | `S` `s` `T` `L` | stress begins, is over; the tarpit is full; somebody else waits for a link |
 
@@ -37,9 +38,10 @@ mod setup;
 use crate::witness::{Client, Relay};
 use crate::{alike, pieces};
 use gatepost::event::{Event, LinkFailure, Outcome, Secured, Side, TlsFailure};
+use gatepost::policy::allowance::Balance;
 use gatepost::policy::tls::{StartTls, TlsVersion};
 use gatepost::replay::Certificate;
-use gatepost::session::{Action, Answer, Answered, Happening, Moment, Output, Session};
+use gatepost::session::{Action, Answer, Answered, Asking, Happening, Moment, Output, Session};
 use gatepost::smtp::mail_data::LineEnds;
 use setup::Setup;
 use std::sync::Arc;
@@ -86,6 +88,8 @@ struct World {
     course: Course,
     /// The last question that was asked, and whether it was answered.
     question: (u32, bool),
+    /// How many allowances it was about.
+    charges: usize,
     verified: bool,
     polite: bool,
     cut: u8,
@@ -150,6 +154,7 @@ impl World {
             link: Link::Closed,
             course: Course::Plain,
             question: (0, true),
+            charges: 0,
             verified: setup.scene.relay_certificate == Certificate::Verified,
             polite: setup.polite,
             cut,
@@ -203,6 +208,10 @@ impl World {
             named @ (b'W' | b'w') => {
                 let naming = if named == b'W' { "verified a.example" } else { "unverified" };
                 self.answers(Answered::Name(Box::new(naming.parse().unwrap_or_default())), behind);
+            }
+            b'n' => {
+                let nothing = Balance { within: false, left: 0 };
+                self.answers(Answered::Allowances(vec![nothing; self.charges].into()), behind);
             }
             b'S' => self.tell(Happening::Stressed),
             b's' => self.tell(Happening::Relieved),
@@ -466,6 +475,10 @@ impl World {
                     self.course = Course::Passing;
                 }
                 Action::Ask(question) => {
+                    self.charges = match &question.what {
+                        Asking::Allowances(charges) => charges.len(),
+                        _ => 0,
+                    };
                     assert_ne!(question.number, self.question.0, "two questions with one number");
                     self.question = (question.number, false);
                 }

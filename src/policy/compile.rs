@@ -107,7 +107,9 @@ impl Compiler<'_> {
         let (allow, deny) = self.clients();
         let relay = self.relay(allow.as_ref());
         let lenient = self.lenient();
-        let Opinions { index, exemptions, ids, dnslists, readers } = Opinions::compile(self);
+        let never_banned = self.never_banned();
+        let Opinions { index, exemptions, ids, allowances, rations, dnslists, readers } =
+            Opinions::compile(self);
         let dnslist_rules = self.dnslists(&dnslists);
         let own = self.promises == Promises::Own;
         let meant = self.file.expects.iter().filter(|entry| self.is_own(&entry.place) == own);
@@ -115,7 +117,7 @@ impl Compiler<'_> {
             meant.filter_map(|entry| self.expectation(entry, &ids, &dnslists)).collect();
         if own {
             // The same rules among other lists are no more suspicious.
-            suspicion::check(self, &index, &expectations);
+            suspicion::check(self, &index, (&allowances, &rations), &expectations);
         }
         let (banner, footer) = (self.banner(), self.footer());
         let file = self.file;
@@ -148,7 +150,9 @@ impl Compiler<'_> {
             readers,
             dnslists,
             dnslist_rules: dnslist_rules?,
-            allowances: Vec::new(),
+            allowances,
+            rations,
+            never_banned,
         })
     }
 
@@ -237,7 +241,7 @@ impl Compiler<'_> {
         self.file.violations.iter().filter_map(read).collect()
     }
 
-    fn networks(&self, written: Option<&Located<Vec<Located<String>>>>, used: &str) -> Networks {
+    pub(super) fn networks(&self, written: Option<&Located<Vec<Located<String>>>>, used: &str) -> Networks {
         Networks(
             written.map(|texts| self.lists.gather(&texts.value, Kind::Address, used)).unwrap_or_default(),
         )

@@ -27,6 +27,8 @@ const ORDER: &[&str] = &[
     "dnslist",
     "violations",
     "replies",
+    "bans",
+    "limit",
     "rule",
     "exempt",
     "signature",

@@ -2,6 +2,7 @@
 
 use super::Mode;
 use super::agreement::{named_verb, permittable};
+use super::allowance::Allowance;
 use super::compile::Compiler;
 use super::condition::{Point, When};
 use super::dnslist::{DnsList, DnsListEntry};
@@ -10,6 +11,7 @@ use super::field::{Field, Kind, Named, Seen};
 use super::file::{At, ExemptEntry, RuleEntry, SignatureEntry};
 use super::names::Readers;
 use super::pattern::Clause;
+use super::ration::Ration;
 use super::rule::{Exemptions, Rule, RuleIndex, Signature};
 use super::source::{Diagnostic, Findings, Located, Place};
 use super::tree::{Node, Value};
@@ -28,6 +30,8 @@ const LATER_POINTS: &[&str] = &["TLS", "HEADER", "REPLY"];
 pub(super) struct Opinions {
     pub(super) index: RuleIndex,
     pub(super) exemptions: Exemptions,
+    pub(super) allowances: Vec<Allowance>,
+    pub(super) rations: Vec<Ration>,
     pub(super) ids: HashMap<String, Check>,
     pub(super) dnslists: Vec<DnsList>,
     /// Where any of them looks at what reverse DNS says.
@@ -41,20 +45,25 @@ impl Opinions {
         let signatures = compile_all(compiler, &compiler.file.signatures, &mut ids, Check::Signature);
         let rules = compile_all(compiler, &compiler.file.rules, &mut ids, Check::Rule);
         let dnslists = compile_all(compiler, &compiler.file.dnslists, &mut ids, Check::DnsList);
+        let limits = compile_all(compiler, &compiler.file.rationed, &mut ids, Check::Allowance);
+        let (allowances, rations): (Vec<_>, Vec<_>) = limits.into_iter().unzip();
         let index = RuleIndex::new(signatures, rules);
         let mut exemptions = Exemptions::default();
         for entry in &compiler.file.exempts {
-            compiler.exempt(entry, &ids, &index, &mut exemptions);
+            compiler.exempt(entry, &ids, (&index, &rations), &mut exemptions);
         }
         let mut readers = Readers::default();
         index.name_readers(&mut readers);
         exemptions.name_readers(&index, &mut readers);
-        Opinions { index, exemptions, ids, dnslists, readers }
+        for ration in &rations {
+            ration.name_readers(&mut readers);
+        }
+        Opinions { index, exemptions, allowances, rations, ids, dnslists, readers }
     }
 }
 
 /// An entry that has an id and becomes something.
-trait Opinion {
+pub(super) trait Opinion {
     type Meaning;
     fn id(&self) -> Option<&Located<String>>;
     fn compile(&self, compiler: &Compiler<'_>) -> Option<Self::Meaning>;
@@ -131,11 +140,7 @@ impl Compiler<'_> {
             None => self.default_reply(on?, entry.place),
         };
         let mode = entry.mode.unwrap_or(Mode::Enforce);
-        if let Some(until) = entry.until.as_ref().filter(|_| mode != Mode::Monitor) {
-            let finding = until.place.warning("`until` means nothing for a rule that is enforced");
-            self.findings
-                .add(finding.with_help("it says how long a rule with mode = \"monitor\" is watched"));
-        }
+        self.until(entry.until.as_ref(), mode, "rule");
         Some(Rule {
             id: entry.id.as_ref()?.value.clone(),
             place: entry.place.clone(),
@@ -144,6 +149,7 @@ impl Compiler<'_> {
             action: entry.then?,
             reply: reply?,
             tarpit: self.tarpit(entry.tarpit.as_ref()),
+            ban: self.ban_alone(&entry.ban),
             at_once: entry.at == Some(At::Once),
             mode,
             until: entry.until.as_ref().map(|until| (until.value, until.place.clone())),
@@ -151,7 +157,7 @@ impl Compiler<'_> {
     }
 
     /// A refusal that comes late, but before the client has given up.
-    fn tarpit(&self, tarpit: Option<&Located<Duration>>) -> Option<Duration> {
+    pub(super) fn tarpit(&self, tarpit: Option<&Located<Duration>>) -> Option<Duration> {
         let tarpit = tarpit?;
         if tarpit.value.is_zero() || tarpit.value > LONGEST_TARPIT {
             let finding = tarpit.place.error("`tarpit` lies above zero, and not above one minute");
@@ -213,6 +219,7 @@ impl Compiler<'_> {
             clause,
             reply: self.default_reply(on?, entry.place)?,
             tarpit: self.tarpit(entry.tarpit.as_ref()),
+            ban: self.ban_alone(&entry.ban),
             locked: entry.locked,
         })
     }
@@ -236,7 +243,7 @@ impl Compiler<'_> {
         &self,
         entry: &ExemptEntry<'_>,
         ids: &HashMap<String, Check>,
-        index: &RuleIndex,
+        (index, rations): (&RuleIndex, &[Ration]),
         exemptions: &mut Exemptions,
     ) {
         let when = match entry.when {
@@ -261,7 +268,7 @@ impl Compiler<'_> {
                 self.findings.add(id.place.error(message).with_help("add the network to [clients] allow"));
                 continue;
             }
-            self.unknown_there(entry, id, *check, index);
+            self.unknown_there(entry, id, (*check, rations), index);
             if let Some(when) = &when {
                 exemptions.add(*check, when.clone());
             }
@@ -269,14 +276,25 @@ impl Compiler<'_> {
     }
 
     /// A field that its rule cannot know never fits, or always: neither was meant.
-    fn unknown_there(&self, entry: &ExemptEntry<'_>, id: &Located<String>, check: Check, index: &RuleIndex) {
-        let on = index.point(check);
-        let at_the_door = matches!(check, Check::Clients | Check::SessionsPerClient);
-        let on = on.or(at_the_door.then_some(Point::Connect));
-        let (Some(on), Some(node)) = (on, entry.when) else { return };
+    fn unknown_there(
+        &self,
+        entry: &ExemptEntry<'_>,
+        id: &Located<String>,
+        (check, rations): (Check, &[Ration]),
+        index: &RuleIndex,
+    ) {
+        let on = match check {
+            Check::Clients | Check::SessionsPerClient => vec![Point::Connect],
+            Check::Allowance(place) => {
+                let ration = usize::try_from(place).ok().and_then(|place| rations.get(place));
+                ration.map(|ration| ration.count.points().to_vec()).unwrap_or_default()
+            }
+            _ => index.point(check).into_iter().collect(),
+        };
+        let Some(node) = entry.when else { return };
         for (key, place) in keys(node) {
             if let Named::Known(field) = Field::named(key)
-                && !field.known_at(on)
+                && on.iter().any(|on| !field.known_at(*on))
             {
                 self.findings
                     .add(place.error(format!("`{key}` is not known yet when `{}` is asked", id.value)));
@@ -291,7 +309,7 @@ fn never_exempt(check: Check, index: &RuleIndex) -> Option<&'static str> {
 }
 
 /// The fields of a `when`.
-fn keys(node: &Node) -> Vec<(&str, &Place)> {
+pub(super) fn keys(node: &Node) -> Vec<(&str, &Place)> {
     match &node.value {
         Value::Table(table) => {
             table.entries().iter().map(|entry| (entry.key.as_str(), &entry.place)).collect()

@@ -1,7 +1,7 @@
 //! The tests of a rule file.
 
 use super::player::Cuts;
-use super::scene::{Dns, Lists, Scene};
+use super::scene::{Allowances, Dns, Lists, Scene};
 use super::transcript::Transcript;
 use crate::event::{Event, Force};
 use crate::policy::{Expectation, Policy};
@@ -53,6 +53,7 @@ fn play(policy: &Arc<Policy>, expectation: &Expectation, dialogue: &str) -> Resu
         auth: expectation.auth.clone(),
         lists: Lists::Say(listings.collect()),
         dns: Dns::Says(expectation.naming.clone()),
+        allowances: Allowances::Left(expectation.allowances.clone()),
         ..Scene::default()
     };
     let place = |difference: super::Difference| {

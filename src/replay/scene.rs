@@ -36,6 +36,8 @@ pub struct Scene {
     pub lists: Lists,
     /// What reverse DNS says of the client.
     pub dns: Dns,
+    /// How allowances stand.
+    pub allowances: Allowances,
     /// Whether the link is secured by STARTTLS.
     pub relay_tls: RelayTls,
     /// How the relay learns who the client is.
@@ -84,6 +86,17 @@ impl Lists {
             }
         }
     }
+}
+
+/// How allowances stand (`[[limit]]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowances {
+    /// Full at the beginning, but for these, by the id of their limit; from then on they are counted.
+    Left(Vec<(String, u32)>),
+    /// Nobody can say.
+    Unknown,
+    /// As the transcript says.
+    Awaited,
 }
 
 /// What certificate a relay shows.
@@ -154,6 +167,7 @@ impl Default for Scene {
             backend: Backend::Says(Answered::Yes),
             lists: Lists::Say(Vec::new()),
             dns: Dns::Says(Naming::default()),
+            allowances: Allowances::Left(Vec::new()),
             relay_tls: RelayTls::None,
             identity: Identity::None,
             relay_in_tls: false,
@@ -221,6 +235,9 @@ impl Scene {
             ("lists", _) => self.lists = Lists::read(value)?,
             ("rdns", "awaited") => self.dns = Dns::Awaited,
             ("rdns", _) => self.dns = Dns::Says(value.parse()?),
+            ("allowances", "unknown") => self.allowances = Allowances::Unknown,
+            ("allowances", "awaited") => self.allowances = Allowances::Awaited,
+            ("allowances", _) => self.allowances = left(self.allowances.clone(), value)?,
             ("relay-tls", "opportunistic") => self.relay_tls = RelayTls::Opportunistic,
             ("relay-tls", "required") => self.relay_tls = RelayTls::Required,
             ("relay-tls", "implicit") => self.relay_in_tls = true,
@@ -235,6 +252,17 @@ impl Scene {
         }
         Ok(())
     }
+}
+
+/// One more limit of which so much is left: `harvesting 0`.
+fn left(allowances: Allowances, value: &str) -> Result<Allowances, String> {
+    let one = value.split_once(' ').and_then(|(id, left)| Some((id.to_owned(), left.trim().parse().ok()?)));
+    let mut all = match allowances {
+        Allowances::Left(all) => all,
+        Allowances::Unknown | Allowances::Awaited => Vec::new(),
+    };
+    all.push(one.ok_or_else(|| format!("`{value}` is no limit with what is left of it"))?);
+    Ok(Allowances::Left(all))
 }
 
 fn no_service(value: &str) -> Result<NoService, String> {

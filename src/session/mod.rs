@@ -23,6 +23,7 @@
 //! | `client`, `act` | what follows from the client's octets, from a command that nothing refused |
 //! | `relay` | what follows from a reply |
 //! | `tls` | STARTTLS, ours and that of others |
+//! | `counsel` | what somebody may do in a time: asked, and told of |
 //! | `auth`, `dialogue` | AUTH, and the exchange that it opens |
 //! | `proven` | what is known of a client beyond its words |
 //! | `delivery` | what becomes of content |
@@ -34,6 +35,7 @@ mod auth;
 mod client;
 mod clock;
 mod content;
+mod counsel;
 mod deadline;
 mod delivery;
 mod dialogue;
@@ -74,6 +76,7 @@ use crate::policy::verdict::Refusal;
 use crate::smtp::line::HARD_CAP;
 use crate::smtp::reply::REPLY_CAP;
 use client::Reading;
+use counsel::Counsel;
 use exchange::Exchange;
 use inquiry::Inquiry;
 use link::Link;
@@ -134,6 +137,8 @@ pub struct Session {
     lists: Inquiry<Box<[Listing]>>,
     /// An opinion of CONNECT that waits for the first recipient.
     held: Option<Box<Refusal>>,
+    /// What was asked of limits about the command, or the connection, that waits.
+    counsel: Option<Box<Counsel>>,
     /// Since when it is the client's turn, and since when its line is incomplete.
     turn: Moment,
     line: Option<Moment>,
@@ -178,6 +183,7 @@ impl Session {
             naming: Inquiry::default(),
             lists: Inquiry::default(),
             held: None,
+            counsel: None,
             turn: Moment::default(),
             line: None,
             farewell: Moment::NEVER,

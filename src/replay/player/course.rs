@@ -2,10 +2,10 @@
 
 use super::{LinkEnd, Player};
 use crate::event::{Secured, Side, TlsFailure};
-use crate::policy::allowance::Balance;
+use crate::policy::allowance::{Balance, Charge};
 use crate::policy::dnslist::Listing;
 use crate::policy::tls::TlsVersion;
-use crate::replay::scene::{Certificate, Dns, Lists};
+use crate::replay::scene::{Allowances, Certificate, Dns, Lists};
 use crate::session::{Answer, Answered, Asking, Happening, Question};
 
 /// What octets are to the session.
@@ -73,10 +73,11 @@ impl Player {
                 self.lists_asked = Some(question.number);
                 return self.lists_say(&self.lists.clone());
             }
-            Asking::Allowances(charges) => {
-                let plenty = Balance { within: true, left: u32::MAX };
-                Some(Answered::Allowances(charges.iter().map(|_| plenty).collect()))
-            }
+            Asking::Allowances(charges) => match self.allowances {
+                Allowances::Left(_) => Some(self.balances(charges)),
+                Allowances::Unknown => Some(Answered::Unknown),
+                Allowances::Awaited => None,
+            },
         };
         match answered {
             None => self.question = Some(question),
@@ -118,6 +119,31 @@ impl Player {
         self.answer_number(number, what);
         self.turn();
         true
+    }
+
+    /// How allowances stand.
+    fn balances(&mut self, charges: &[Charge]) -> Answered {
+        let mut balances = Vec::new();
+        for charge in charges {
+            let (balance, counted) = self.purse.ask(self.now, charge);
+            balances.push(balance);
+            self.counted.push(counted);
+        }
+        Answered::Allowances(balances.into())
+    }
+
+    /// Whether the open question is one for a backend.
+    pub(super) fn asks_credentials(&self) -> bool {
+        matches!(&self.question, Some(Question { what: Asking::Credentials { .. }, .. }))
+    }
+
+    /// Nothing is left, for all that the open question asks.
+    pub fn nothing_left(&self) -> Answered {
+        let asked = match &self.question {
+            Some(Question { what: Asking::Allowances(charges), .. }) => charges.len(),
+            _ => 0,
+        };
+        Answered::Allowances(vec![Balance { within: false, left: 0 }; asked].into())
     }
 
     /// The last question is answered. False: there is none.
