@@ -181,9 +181,7 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         let share = (Arc::clone(&means), Arc::clone(&drain), Arc::clone(&clerks));
         doors.push(Door::new(&deployment.name, listener, Arc::clone(relay), share, &telemetry));
     }
-    if deployment.relays.iter().any(|relay| relay.identity == Identity::Transparent) {
-        may_be_transparent().map_err(|error| privileged("identity = \"transparent\"", &error))?;
-    }
+    may_do(&deployment)?;
     let (sockets, addresses) = open(&deployment.listeners, &doors, telemetry.metrics())?;
     let (doors, relays): (Arc<[_]>, Vec<_>) = (doors.into(), relays.into_values().collect());
     let expiries = papers.post(&doors, &relays);
@@ -261,6 +259,18 @@ fn open(listeners: &[Listener], doors: &[Arc<Door>], metrics: &Metrics) -> io::R
         }
     }
     Ok((sockets, addresses))
+}
+
+/// Whether this process may do what is asked of it beyond what everybody may.
+fn may_do(deployment: &Deployment) -> io::Result<()> {
+    let intercepts = deployment.listeners.iter().any(|listener| listener.accept == Accept::Tproxy);
+    let pretends = deployment.relays.iter().any(|relay| relay.identity == Identity::Transparent);
+    for (asked, what) in [(intercepts, "accept = \"tproxy\""), (pretends, "identity = \"transparent\"")] {
+        if asked {
+            may_be_transparent().map_err(|error| privileged(what, &error))?;
+        }
+    }
+    Ok(())
 }
 
 /// What an error means for which root is needed, or a part of what root may do.

@@ -131,8 +131,8 @@ def a_port_below_1024_needs_another(relay):
 
 def without_it_the_gate_does_not_start(relay):
     """It is better known at the start than at the first mail."""
-    starts_not(LOOPBACK, "tproxy", 'address = "original"\nidentity = "none"', "CAP_NET_RAW")
-    starts_not(LOOPBACK, "direct", f'address = "{SCRIPTED[4]}:25"\nidentity = "transparent"', "CAP_NET_RAW")
+    starts_not(LOOPBACK, "tproxy", 'address = "original"\nidentity = "none"', 'accept = "tproxy" needs CAP_NET_RAW')
+    starts_not(LOOPBACK, "direct", f'address = "{SCRIPTED[4]}:25"\nidentity = "transparent"', 'identity = "transparent" needs CAP_NET_RAW')
 
 
 def starts_not(listen, accept, relay, why):
