@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `config` | what the deployment file says, compiled |
 //! | `porch`, `listener` | where connections come in, to which listener, and who is let in |
-//! | `caller`, `header` | how a connection comes in; PROXY headers, which say who the client is |
+//! | `caller` | how a connection comes in: from whom, and with which header in front |
 //! | `connection` | a client, its session, its link; in its folder how it comes to TLS, asks, and lets pass |
 //! | `turn` | what a connection works with when it is its turn |
 //! | `alarm`, `farewell` | when it is due for a turn, and how it ends |
@@ -34,7 +34,6 @@ mod connection;
 mod farewell;
 mod gate;
 mod guise;
-mod header;
 mod link;
 mod links;
 mod listener;
