@@ -23,6 +23,7 @@
 //! | `means` | memory, descriptors, time |
 //! | `tarpit` | where refusals wait that are made to wait |
 //! | `stress`, `news` | whether a bound is near; what a session is told of that |
+//! | `veil` | whether something hides the clients from the gate |
 //! | `roll`, `reserve` | who is in, and for whom room is kept |
 //! | `gate` | the whole of it, running |
 
@@ -50,6 +51,7 @@ mod stress;
 mod tarpit;
 mod tls;
 mod turn;
+mod veil;
 mod wire;
 
 pub use config::Deployment;

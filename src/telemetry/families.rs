@@ -45,6 +45,7 @@ pub(super) struct OfListeners {
     pub(super) accepted: IntCounterVec,
     pub(super) sessions: IntGaugeVec,
     pub(super) stressed: IntGaugeVec,
+    pub(super) clients_hidden: IntGaugeVec,
     pub(super) tarpit_active: IntGaugeVec,
     pub(super) tarpit_delay: CounterVec,
     pub(super) tarpit_full: IntCounterVec,
@@ -105,6 +106,10 @@ impl OfListeners {
             stressed: gauges(
                 "gatepost_stressed",
                 "Whether a bound is near, so that strangers have less time and fewer errors (1).",
+            ),
+            clients_hidden: gauges(
+                "gatepost_clients_hidden",
+                "Whether nearly all sessions come from one private address (1): something in front hides the clients.",
             ),
             tarpit_active: gauges(
                 "gatepost_tarpit_sessions_active",

@@ -222,6 +222,21 @@ def a_balancer_that_is_trusted_and_sends_no_header_is_closed(house):
 
 
 
+def a_balancer_that_hides_its_clients_is_noticed(house):
+    """HAProxy without `send-proxy`, and nothing that would refuse it: who comes is the balancer."""
+    firewall(None)
+    with (
+        gate(LOOPBACK[:1], "direct", f'address = "{POSTFIX[4]}:25"\nidentity = "xclient"') as running,
+        balancer({3000: ("127.0.0.1:2525", "")}),
+    ):
+        hidden = 'gatepost_clients_hidden{listener="mx"}'
+        assert running.figure(hidden) == 0
+        for _ in range(200):
+            hears(OUTSIDE[4], 3000, b"QUIT\r\n")
+        assert running.figure(hidden) == 1
+        running.wait_for("clients are hidden")
+
+
 def nothing_goes_round_a_gate_that_is_down(house):
     """The last line of the rules drops what nobody took; without it the kernel leads everybody to the relay."""
     firewall(None)
@@ -263,6 +278,7 @@ TESTS = [
     the_checks_of_haproxy_are_its_own,
     a_peer_that_is_not_trusted_is_closed_whatever_it_says,
     a_balancer_that_is_trusted_and_sends_no_header_is_closed,
+    a_balancer_that_hides_its_clients_is_noticed,
     nothing_goes_round_a_gate_that_is_down,
     a_relay_that_takes_nobodys_word_gets_no_mail,
 ]
