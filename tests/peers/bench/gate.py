@@ -156,6 +156,13 @@ address = ["127.0.0.1:{self.relay}"]
         path = self.place / "log"
         return path.read_text(errors="replace")[-20000:] if path.exists() else ""
 
+    def figure(self, series: str) -> float:
+        """A figure of its metrics."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        (line,) = (line for line in lines if line.startswith(f"{series} "))
+        return float(line.split()[-1])
+
     def memory(self) -> int:
         """Resident octets at this moment."""
         assert self.process is not None
