@@ -275,11 +275,13 @@ fn may_do(deployment: &Deployment) -> io::Result<()> {
 
 /// What an error means for which root is needed, or a part of what root may do.
 fn privileged(what: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{what} needs CAP_NET_RAW or CAP_NET_ADMIN: {error}"))
+    io::Error::new(error.kind(), format!("{what} needs CAP_NET_RAW: {error}"))
 }
 
 fn at(address: SocketAddr, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    let is_low = error.kind() == io::ErrorKind::PermissionDenied && address.port() < 1024;
+    let remedy = if is_low { " (a port below 1024 needs CAP_NET_BIND_SERVICE)" } else { "" };
+    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{remedy}"))
 }
 
 fn runtime() -> io::Result<Runtime> {

@@ -126,7 +126,7 @@ def a_port_below_1024_needs_another(relay):
         assert int(running.standing()["CapEff"], 16) == BIND
         _, error = send(OUTSIDE[4])
         assert not error, error
-    starts_not(listen, "direct", behind, "ermission denied")
+    starts_not(listen, "direct", behind, "CAP_NET_BIND_SERVICE")
 
 
 def without_it_the_gate_does_not_start(relay):
