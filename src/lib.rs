@@ -14,6 +14,7 @@
 //! |---|---|
 //! | [`smtp`] | what the RFCs say: pure syntax; no opinion, no memory, no clock |
 //! | [`message`] | what the RFCs say about content |
+//! | [`proxy_header`] | what the PROXY protocol says: who the client is, in front of everything else; pure syntax |
 //! | [`policy`] | what the operator says: opinions as data; no connection, no I/O |
 //! | [`event`] | what happened: the one vocabulary of every log line and every metric |
 //! | [`session`] | where this connection stands: a pure machine |
@@ -27,6 +28,7 @@
 //! smtp, message  <-  policy  <-  event  <-  session  <-  replay              <-  cli  <-  main
 //!                                  ^                 <-  proxy (+ telemetry) <-  cli
 //!                                  +--  telemetry
+//! proxy_header  <-  proxy
 //! ```
 //!
 //! **Which room?** Stop at the first yes. True for every SMTP server? `smtp`. Would two operators disagree? `policy`.
@@ -40,6 +42,7 @@ pub mod message;
 pub mod policy;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+pub mod proxy_header;
 pub mod replay;
 pub mod session;
 pub mod smtp;

@@ -12,7 +12,7 @@
 //! | `g` | a client is greeted although there is no relay |
 //! | `x` | the relay answers nothing by itself |
 //! | `c` `p` `q` `f` | the policy: STARTTLS, that passes through, with AUTH required of the relay, of a file |
-//! | `w` | the policy: names decide, and rules read them |
+//! | `v` | the policy: names decide, and rules read them |
 //! | `i` | the client came in TLS |
 //! | `O` `Q` `V` | the link is in TLS where it can be, in any case; the relay is not verified |
 //! | `P` `K` `B` | the relay offers no PIPELINING, no CHUNKING; it offers BINARYMIME |

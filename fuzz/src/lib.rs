@@ -8,18 +8,21 @@
 //! | [`mail_data`] | one end, found where the definition has it; what is released has no other, for any reader |
 //! | [`chunk`] | line ends are repaired as the definition says, however chunks are cut |
 //! | [`rule_file`] | any text compiles or is refused, with places that lie inside it |
+//! | [`header`] | a PROXY header is what the specification draws, and bounded; what is written is read as the same |
 //! | [`conversation`] | what a client and a relay see of a session, whatever either of them does |
 //!
 //! The definitions here are slow and plain on purpose, and share no code with what they are compared to.
 
 mod content;
 mod conversation;
+mod headers;
 mod rules;
 mod syntax;
 mod witness;
 
 pub use content::{chunk, mail_data};
 pub use conversation::conversation;
+pub use headers::header;
 pub use rules::rule_file;
 pub use syntax::{command, reply};
 

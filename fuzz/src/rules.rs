@@ -114,7 +114,7 @@ const POLICIES: [(u8, &str); 12] = [
          received = 3\n[verbs]\nNOOP = { max_length = 20 }\n",
     ),
     (
-        b'w',
+        b'v',
         "[names]\nunverified = \"reject\"\nfailed = \"report\"\n\
          [[rule]]\nid = \"named\"\non = \"MAIL\"\nwhen = { \"mail.local\" = \"bad\", \"client.name\" = \"*.test\" }\n\
          then = \"disconnect\"\n",

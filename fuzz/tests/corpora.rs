@@ -41,6 +41,11 @@ fn rule_files_hold() {
 }
 
 #[test]
+fn headers_hold() {
+    play("header", gatepost_fuzz::header);
+}
+
+#[test]
 fn conversations_hold() {
     play("conversation", gatepost_fuzz::conversation);
 }

@@ -2,9 +2,9 @@
 
 use super::config::Accept;
 use super::guise::Port;
-use super::header::{self, Told};
 use super::means::Descriptor;
 use crate::event::ProxyHeader;
+use crate::proxy_header::{self, Read, Told};
 use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
@@ -70,7 +70,7 @@ impl Caller {
 
 async fn header(stream: &mut TcpStream) -> Result<Told, ProxyHeader> {
     let closed = |_: io::Error| ProxyHeader::Closed;
-    let mut buffer = vec![0; header::MOST];
+    let mut buffer = vec![0; proxy_header::MOST];
     let mut taken: usize = 0;
     loop {
         // It is looked at before it is taken: all that is taken must be of the header.
@@ -79,11 +79,11 @@ async fn header(stream: &mut TcpStream) -> Result<Told, ProxyHeader> {
         if seen == taken {
             return Err(ProxyHeader::Closed);
         }
-        let (upto, told) = match header::read(buffer.get(..seen).unwrap_or_default()) {
-            header::Read::Header(told, length) => (length, Some(told)),
-            header::Read::Incomplete => (seen, None),
-            header::Read::Absent => return Err(ProxyHeader::Absent),
-            header::Read::Malformed => return Err(ProxyHeader::Malformed),
+        let (upto, told) = match proxy_header::read(buffer.get(..seen).unwrap_or_default()) {
+            Read::Header(told, length) => (length, Some(told)),
+            Read::Incomplete => (seen, None),
+            Read::Absent => return Err(ProxyHeader::Absent),
+            Read::Malformed => return Err(ProxyHeader::Malformed),
         };
         let piece = buffer.get_mut(taken..upto).unwrap_or_default();
         stream.read_exact(piece).await.map_err(closed)?;

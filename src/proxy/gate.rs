@@ -179,9 +179,7 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     let dns = Dns::new(resolver, steering.handle().clone(), Arc::clone(&means), &telemetry);
     let shares = (Arc::clone(&means), Arc::clone(&drain), clerks, Arc::clone(&dns));
     let doors = doors(&deployment, &relays, &shares, &telemetry)?;
-    if deployment.relays.iter().any(|relay| relay.identity == Identity::Transparent) {
-        may_be_transparent().map_err(|error| privileged("identity = \"transparent\"", &error))?;
-    }
+    may_do(&deployment)?;
     let (sockets, addresses) = open(&deployment.listeners, &doors, telemetry.metrics())?;
     let (doors, relays): (Arc<[_]>, Vec<_>) = (doors.into(), relays.into_values().collect());
     let expiries = papers.post(&doors, &relays);
@@ -280,13 +278,27 @@ fn open(listeners: &[Listener], doors: &[Arc<Door>], metrics: &Metrics) -> io::R
     Ok((sockets, addresses))
 }
 
+/// Whether this process may do what is asked of it beyond what everybody may.
+fn may_do(deployment: &Deployment) -> io::Result<()> {
+    let intercepts = deployment.listeners.iter().any(|listener| listener.accept == Accept::Tproxy);
+    let pretends = deployment.relays.iter().any(|relay| relay.identity == Identity::Transparent);
+    for (asked, what) in [(intercepts, "accept = \"tproxy\""), (pretends, "identity = \"transparent\"")] {
+        if asked {
+            may_be_transparent().map_err(|error| privileged(what, &error))?;
+        }
+    }
+    Ok(())
+}
+
 /// What an error means for which root is needed, or a part of what root may do.
 fn privileged(what: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{what} needs CAP_NET_RAW or CAP_NET_ADMIN: {error}"))
+    io::Error::new(error.kind(), format!("{what} needs CAP_NET_RAW: {error}"))
 }
 
 fn at(address: SocketAddr, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    let is_low = error.kind() == io::ErrorKind::PermissionDenied && address.port() < 1024;
+    let remedy = if is_low { " (a port below 1024 needs CAP_NET_BIND_SERVICE)" } else { "" };
+    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{remedy}"))
 }
 
 fn runtime() -> io::Result<Runtime> {

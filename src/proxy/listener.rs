@@ -14,6 +14,7 @@ use super::seldom::Seldom;
 use super::stress::Stress;
 use super::tarpit::Tarpit;
 use super::tls::{Failed, Terms};
+use super::veil::{Change, Veil};
 use super::wire::Wire;
 use super::{config, probe};
 use crate::event::NoService;
@@ -24,7 +25,7 @@ use crate::session::{RelayTls, Setting, Station};
 use crate::telemetry::{Desk, Telemetry};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -96,6 +97,7 @@ pub(super) struct Door {
     pub(super) desk: Desk,
     pub(super) means: Arc<Means>,
     pub(super) drain: Arc<Drain>,
+    veil: Veil,
     pub(super) stress: Stress,
     pub(super) tarpit: Tarpit,
     pub(super) clerks: Arc<Clerks>,
@@ -143,6 +145,7 @@ impl Door {
             noted: Seldom::default(),
             roll: Roll::new(listener),
             desk: telemetry.desk(&listener.name, listener.policy.profile(), relay.figures()),
+            veil: Veil::new(telemetry.metrics().clients_hidden(&listener.name)),
             stress: Stress::new(telemetry.metrics().stressed(&listener.name)),
             tarpit: Tarpit::new(listener.tarpit_sessions, telemetry.metrics().tarpit(&listener.name)),
             relay,
@@ -200,6 +203,7 @@ impl Door {
     /// Takes in whoever has connected, or says why not.
     pub(super) fn receive(self: &Arc<Self>, Caller { stream, descriptor, client, local, port }: Caller) {
         let policy = self.policy();
+        self.look_behind(client.ip(), &policy);
         let guest = self.guest(client, &policy);
         let sufficient = self.means.suffice(guest.rank);
         // Nobody but the relay wants to know it.
@@ -226,6 +230,21 @@ impl Door {
         let unbounded =
             policy.names_client(client.ip()) || policy.is_exempt(Check::SessionsPerClient, &scene);
         Guest { rank: Rank::of(client.ip(), self.standing().reserve.as_ref()), unbounded }
+    }
+
+    /// Tells operators where nearly all come from one address, which is hardly everybody's own.
+    fn look_behind(&self, client: IpAddr, policy: &Policy) {
+        let listener = self.listener();
+        match self.veil.note(client, policy.names_client(client)) {
+            None => {}
+            Some(Change::Hidden(client)) => tracing::warn!(
+                listener,
+                %client,
+                "clients are hidden: nearly all sessions come from this one address. A balancer in front must send \
+                 PROXY headers (accept = \"proxy-protocol\"), a network must leave addresses as they are"
+            ),
+            Some(Change::Seen) => tracing::info!(listener, "clients are no longer hidden behind one address"),
+        }
     }
 
     fn admit(&self) -> Result<(), NoService> {

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `config` | what the deployment file says, compiled |
 //! | `porch`, `listener` | where connections come in, to which listener, and who is let in |
-//! | `caller`, `header` | how a connection comes in; PROXY headers, which say who the client is |
+//! | `caller` | how a connection comes in: from whom, and with which header in front |
 //! | `connection` | a client, its session, its link; in its folder how it comes to TLS, asks, and lets pass |
 //! | `turn` | what a connection works with when it is its turn |
 //! | `alarm`, `farewell` | when it is due for a turn, and how it ends |
@@ -24,6 +24,7 @@
 //! | `means` | memory, descriptors, time |
 //! | `tarpit` | where refusals wait that are made to wait |
 //! | `stress`, `news` | whether a bound is near; what a session is told of that |
+//! | `veil` | whether something hides the clients from the gate |
 //! | `roll`, `reserve` | who is in, and for whom room is kept |
 //! | `gate` | the whole of it, running |
 
@@ -36,7 +37,6 @@ mod dns;
 mod farewell;
 mod gate;
 mod guise;
-mod header;
 mod link;
 mod links;
 mod listener;
@@ -53,6 +53,7 @@ mod stress;
 mod tarpit;
 mod tls;
 mod turn;
+mod veil;
 mod wire;
 
 pub use config::Deployment;

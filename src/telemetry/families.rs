@@ -45,6 +45,7 @@ pub(super) struct OfListeners {
     pub(super) accepted: IntCounterVec,
     pub(super) sessions: IntGaugeVec,
     pub(super) stressed: IntGaugeVec,
+    pub(super) clients_hidden: IntGaugeVec,
     pub(super) tarpit_active: IntGaugeVec,
     pub(super) tarpit_delay: CounterVec,
     pub(super) tarpit_full: IntCounterVec,
@@ -86,6 +87,12 @@ pub(super) fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str
     make(registry, IntGaugeVec::new(Opts::new(name, help), labels))
 }
 
+/// Makes the counter of seconds in the tarpit, which are no whole ones.
+fn delays(registry: &Registry) -> CounterVec {
+    let told = Opts::new("gatepost_tarpit_delay_seconds_total", "How long refusals were made to wait.");
+    make(registry, CounterVec::new(told, &["listener"]))
+}
+
 impl OfListeners {
     pub(super) fn comings(&self, listener: &str) -> OfComings {
         let header = |header: ProxyHeader| self.proxy_headers.with_label_values(&[listener, header.name()]);
@@ -107,17 +114,15 @@ impl OfListeners {
                 "gatepost_stressed",
                 "Whether a bound is near, so that strangers have less time and fewer errors (1).",
             ),
+            clients_hidden: gauges(
+                "gatepost_clients_hidden",
+                "Whether nearly all sessions come from one private address (1): something in front hides the clients.",
+            ),
             tarpit_active: gauges(
                 "gatepost_tarpit_sessions_active",
                 "Sessions whose refusal is made to wait now.",
             ),
-            tarpit_delay: make(
-                registry,
-                CounterVec::new(
-                    Opts::new("gatepost_tarpit_delay_seconds_total", "How long refusals were made to wait."),
-                    &["listener"],
-                ),
-            ),
+            tarpit_delay: delays(registry),
             tarpit_full: counters(
                 "gatepost_tarpit_full_total",
                 "Refusals that were to wait and were said at once, for want of room.",

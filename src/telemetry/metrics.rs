@@ -137,6 +137,11 @@ impl Metrics {
         self.listeners.stressed.with_label_values(&[listener])
     }
 
+    /// Whether the clients of a listener are hidden.
+    pub fn clients_hidden(&self, listener: &str) -> IntGauge {
+        self.listeners.clients_hidden.with_label_values(&[listener])
+    }
+
     /// The figures of a listener's tarpit.
     pub fn tarpit(&self, listener: &str) -> OfTarpit {
         let of = &self.listeners;

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 const DIRECTION: &[(&str, &[&str])] = &[
     ("smtp", &[]),
     ("message", &[]),
+    ("proxy_header", &[]),
     ("policy", &["smtp", "message"]),
     ("event", &["policy", "smtp"]),
     ("session", &["event", "policy", "message", "smtp"]),
     ("replay", &["session", "event", "policy", "message", "smtp"]),
     ("telemetry", &["event", "policy", "smtp"]),
-    ("proxy", &["telemetry", "session", "event", "policy"]),
+    ("proxy", &["telemetry", "session", "event", "policy", "proxy_header"]),
     ("cli", &[]),
     ("main", &[]),
 ];

@@ -156,6 +156,35 @@ fn the_header_comes_before_tls() {
     seen.client.greeted();
 }
 
+/// So many come, each says this first, and is greeted.
+fn visits(gate: &Running, times: u8, first: impl Fn(u8) -> Vec<u8>) {
+    for number in 0..times {
+        let mut client = gate.client();
+        client.say(first(number));
+        assert!(client.reply().starts_with("220 "));
+    }
+}
+
+#[test]
+fn clients_are_hidden_where_nearly_all_come_from_one_private_address_unless_a_header_says_who_they_are() {
+    const HIDDEN: &str = "gatepost_clients_hidden{listener=\"test\"}";
+    let relay = Relay::polite();
+    let gate = gate_with(&[relay.address], "", |_| ());
+    visits(&gate, 199, |_| Vec::new());
+    assert_eq!(gate.figure(HIDDEN), 0);
+    visits(&gate, 1, |_| Vec::new());
+    assert_eq!(gate.figure(HIDDEN), 1);
+    // The peer is the same; what counts is for whom it speaks.
+    let gate = trusting(&relay, "127.0.0.0/8", "");
+    visits(&gate, 200, |number| binary([192, 0, 2, number], &[]));
+    assert_eq!(gate.figure(HIDDEN), 0);
+    visits(&gate, 200, |_| binary([10, 0, 0, 5], &[]));
+    assert_eq!(gate.figure(HIDDEN), 1);
+    let gate = gate_with(&[relay.address], "[clients]\nallow = ['127.0.0.1']\n", |_| ());
+    visits(&gate, 200, |_| Vec::new());
+    assert_eq!(gate.figure(HIDDEN), 0);
+}
+
 /// A relay that expects a header, which it notes in hexadecimal if it is not a line.
 fn expecting() -> Relay {
     Relay::playing(|talk| {

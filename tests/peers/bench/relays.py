@@ -212,6 +212,8 @@ class Exim(Relay):
     sendmail = ("/usr/sbin/exim4", "-oi", "-odb")
     # By itself it takes TLS wherever it is offered, whatever the certificate.
     avoids_tls = True
+    # Where it listens.
+    interfaces = "127.0.0.1"
 
     def configure(self) -> None:
         place = self.enclosure
@@ -242,7 +244,7 @@ class Exim(Relay):
 qualify_domain = {LOCAL_DOMAIN}
 domainlist local_domains = {LOCAL_DOMAIN if self.towards is None else ''}
 domainlist kept_domains = {' : '.join((LOCAL_DOMAIN, *self.foreign_domains)) if self.towards is None else ''}
-local_interfaces = 127.0.0.1
+local_interfaces = {self.interfaces}
 message_size_limit = {SIZE}
 acl_smtp_rcpt = recipient
 acl_smtp_data = accept

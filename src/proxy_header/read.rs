@@ -1,45 +1,13 @@
-//! PROXY headers (the PROXY protocol of `HAProxy`, versions 1 and 2): who the client is, said before anything else.
+//! Reading what came first on a connection.
 
+use super::{FIXED, LINE_MOST, MOST, NAME, Read, SIGNATURE, Told};
 use nom::number::complete::{be_u16, be_u32, be_u128};
 use nom::{IResult, Parser};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-/// What version 1 begins with, and how long it may be, CRLF included.
-const NAME: &[u8] = b"PROXY ";
-const LINE_MOST: usize = 107;
-
-/// What version 2 begins with; behind it stand command, family and length.
-const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-const FIXED: usize = 16;
-
-/// The longest header that is read: what a proxy has to say of a client is a tenth of it, certificates aside.
-pub(super) const MOST: usize = 2048;
-
-/// Who the proxy speaks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
-    /// A client, that called this address.
-    Client { client: SocketAddr, local: SocketAddr },
-    /// Itself (LOCAL), or it does not know (UNKNOWN): the socket's own addresses count.
-    Nobody,
-}
-
-/// What octets are that came first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Read {
-    /// A header, so long.
-    Header(Told, usize),
-    /// The beginning of one: all of them belong to it.
-    Incomplete,
-    /// None at all.
-    Absent,
-    /// One that is none.
-    Malformed,
-}
-
 /// Reads what came first on a connection.
-pub(super) fn read(octets: &[u8]) -> Read {
+pub fn read(octets: &[u8]) -> Read {
     let begins = |sign: &[u8]| octets.iter().zip(sign).all(|(octet, signed)| octet == signed);
     if begins(SIGNATURE) {
         read_binary(octets)
@@ -121,14 +89,3 @@ where
     let (_, (client, local, ports)) = both(block).ok()?;
     Some(Told::new(SocketAddr::new(client.into(), ports.0), SocketAddr::new(local.into(), ports.1)))
 }
-
-impl Told {
-    /// An IPv4 address in IPv6 is an IPv4 address, for rules and counts alike.
-    fn new(client: SocketAddr, local: SocketAddr) -> Self {
-        let plain = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-        Self::Client { client: plain(client), local: plain(local) }
-    }
-}
-
-#[cfg(test)]
-mod tests;

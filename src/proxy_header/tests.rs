@@ -1,11 +1,12 @@
 use super::*;
+use std::net::Ipv6Addr;
 
 fn client(client: &str, local: &str) -> Told {
     Told::Client { client: client.parse().unwrap(), local: local.parse().unwrap() }
 }
 
 /// A header of version 2.
-fn binary(command: u8, family: u8, block: &[u8]) -> Vec<u8> {
+fn header(command: u8, family: u8, block: &[u8]) -> Vec<u8> {
     let length = u16::try_from(block.len()).unwrap().to_be_bytes();
     [SIGNATURE, &[command, family], &length, block].concat()
 }
@@ -36,14 +37,14 @@ fn both_versions_say_who_the_client_is() {
         ),
         (b"PROXY UNKNOWN\r\n".to_vec(), Told::Nobody),
         (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n".to_vec(), Told::Nobody),
-        (binary(0x21, 0x11, FOUR), four),
-        (binary(0x21, 0x11, &[FOUR, &[0x04, 0, 1, 0]].concat()), four),
-        (binary(0x21, 0x21, &six()), six_told),
-        (binary(0x21, 0x21, &mapped.collect::<Vec<_>>()), client("192.0.2.1:50000", "[2001:db8::2]:25")),
-        (binary(0x21, 0x00, &[]), Told::Nobody),
-        (binary(0x20, 0x00, &[]), Told::Nobody),
-        (binary(0x20, 0x11, FOUR), Told::Nobody),
-        (binary(0x20, 0x99, &[1, 2, 3]), Told::Nobody),
+        (header(0x21, 0x11, FOUR), four),
+        (header(0x21, 0x11, &[FOUR, &[0x04, 0, 1, 0]].concat()), four),
+        (header(0x21, 0x21, &six()), six_told),
+        (header(0x21, 0x21, &mapped.collect::<Vec<_>>()), client("192.0.2.1:50000", "[2001:db8::2]:25")),
+        (header(0x21, 0x00, &[]), Told::Nobody),
+        (header(0x20, 0x00, &[]), Told::Nobody),
+        (header(0x20, 0x11, FOUR), Told::Nobody),
+        (header(0x20, 0x99, &[1, 2, 3]), Told::Nobody),
     ] {
         let whole = octets.len();
         assert_eq!(read(&octets), Read::Header(told, whole), "{octets:?}");
@@ -78,17 +79,57 @@ fn what_is_none_is_none() {
     }
     assert_eq!(read(&[b"PROXY UNKNOWN ".as_slice(), &[b'x'; 93]].concat()), Read::Malformed);
     for octets in [
-        binary(0x22, 0x11, FOUR),
-        binary(0x11, 0x11, FOUR),
-        binary(0x21, 0x12, FOUR),
-        binary(0x21, 0x31, &[0; 216]),
-        binary(0x21, 0x11, &FOUR[..11]),
-        binary(0x21, 0x21, FOUR),
-        binary(0x21, 0x11, &[0; MOST]),
-        binary(0x20, 0x00, &[0; MOST]),
+        header(0x22, 0x11, FOUR),
+        header(0x11, 0x11, FOUR),
+        header(0x21, 0x12, FOUR),
+        header(0x21, 0x31, &[0; 216]),
+        header(0x21, 0x11, &FOUR[..11]),
+        header(0x21, 0x21, FOUR),
+        header(0x21, 0x11, &[0; MOST]),
+        header(0x20, 0x00, &[0; MOST]),
     ] {
         assert_eq!(read(&octets), Read::Malformed, "{octets:?}");
     }
     // Its length alone is enough to know.
-    assert_eq!(read(&binary(0x21, 0x11, &[0; MOST])[..FIXED]), Read::Malformed);
+    assert_eq!(read(&header(0x21, 0x11, &[0; MOST])[..FIXED]), Read::Malformed);
+}
+
+fn told<'c>(client: &str, local: &str, tls: Option<Tls<'c>>) -> Client<'c> {
+    Client { client: client.parse().unwrap(), local: local.parse().unwrap(), id: "7K2M9QXT", tls }
+}
+
+#[test]
+fn what_is_written_is_what_is_read() {
+    for (client, local) in [
+        ("192.0.2.9:50000", "198.51.100.1:25"),
+        ("[2001:db8::9]:1", "[2001:db8::1]:65535"),
+        ("192.0.2.9:50000", "[2001:db8::1]:25"),
+        ("[::ffff:192.0.2.9]:50000", "198.51.100.1:25"),
+    ] {
+        let told = told(client, local, None);
+        let expected = Told::Client { client: plain(told.client), local: plain(told.local) };
+        for header in [line(told.client, told.local), binary(Some(&told))] {
+            assert_eq!(read(&header), Read::Header(expected, header.len()));
+        }
+    }
+    let header = binary(None);
+    assert_eq!(read(&header), Read::Header(Told::Nobody, header.len()));
+}
+
+#[test]
+fn tls_and_the_name_of_the_session_stand_behind_the_addresses() {
+    let tls = Tls {
+        version: "1.3",
+        cipher: "TLS_AES_128_GCM_SHA256",
+        authority: Some("mx.example"),
+        common_name: Some("client.example"),
+    };
+    let header = binary(Some(&told("192.0.2.9:50000", "198.51.100.1:25", Some(tls))));
+    let more = &header[16 + 12..];
+    let sub = b"\x21\0\x07TLSv1.3\x22\0\x0eclient.example\x23\0\x16TLS_AES_128_GCM_SHA256";
+    let ssl = [&[0x20, 0, u8::try_from(sub.len() + 5).unwrap(), 7, 0, 0, 0, 0][..], sub].concat();
+    assert_eq!(more, [b"\x02\0\x0amx.example", &ssl[..], b"\x05\0\x087K2M9QXT"].concat());
+    let unknown = Tls { authority: None, common_name: None, ..tls };
+    let header = binary(Some(&told("192.0.2.9:50000", "198.51.100.1:25", Some(unknown))));
+    assert_eq!(&header[16 + 12 + 3..][..5], [1, 0, 0, 0, 1]);
 }
