@@ -3,6 +3,7 @@
 use super::clerks::Clerks;
 use super::config::{Accept, Admin, Deployment, Listener};
 use super::guise::may_be_transparent;
+use super::ledger::Ledger;
 use super::listener::{Door, Drain, Phase, bind};
 use super::lock;
 use super::means::Means;
@@ -37,6 +38,7 @@ pub struct Gate {
     doors: Arc<[Arc<Door>]>,
     relays: Vec<Arc<Relay>>,
     expiries: Arc<Mutex<Expiries>>,
+    ledger: Arc<Ledger>,
     /// As it was at the start.
     deployment: Deployment,
     drain: Arc<Drain>,
@@ -71,7 +73,7 @@ impl Gate {
             Ok(papers)
         });
         metrics.reloaded(papers.is_ok());
-        let expiries = papers?.post(&self.doors, &self.relays);
+        let expiries = papers?.with_books(&self.ledger, metrics).post(&self.doors, &self.relays);
         expiries.show(metrics);
         expiries.warn();
         *lock(&self.expiries) = expiries;
@@ -186,7 +188,8 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     }
     let (sockets, addresses) = open(&deployment.listeners, &doors, telemetry.metrics())?;
     let (doors, relays): (Arc<[_]>, Vec<_>) = (doors.into(), relays.into_values().collect());
-    let expiries = papers.post(&doors, &relays);
+    let ledger = Arc::new(Ledger::new(deployment.allowance_keys));
+    let expiries = papers.with_books(&ledger, telemetry.metrics()).post(&doors, &relays);
     expiries.show(telemetry.metrics());
     let expiries = Arc::new(Mutex::new(expiries));
     let admin = deployment
@@ -211,6 +214,7 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         drain: Arc::clone(&drain),
         telemetry: Arc::clone(&telemetry),
         expiries: Arc::clone(&expiries),
+        ledger: Arc::clone(&ledger),
     };
     started.push(spawn("control".to_owned(), move || runtime.block_on(control.run(admin, within)))?);
     for (listener, address) in &addresses {
@@ -221,6 +225,7 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         relays,
         deployment,
         expiries,
+        ledger,
         drain,
         telemetry,
         threads: started,
@@ -310,8 +315,8 @@ async fn pulse() {
     }
 }
 
-/// Looks now and then whether a listener is under stress, and what its relay offers.
-async fn look(doors: Arc<[Arc<Door>]>) {
+/// Looks now and then whether a listener is under stress, what its relay offers, and who has all of a limit again.
+async fn look(doors: Arc<[Arc<Door>]>, ledger: Arc<Ledger>) {
     let mut beat = tokio::time::interval(BEAT);
     loop {
         beat.tick().await;
@@ -319,6 +324,7 @@ async fn look(doors: Arc<[Arc<Door>]>) {
             door.weigh();
             door.inquire();
         }
+        ledger.sweep();
     }
 }
 
@@ -335,6 +341,7 @@ async fn watch(expiries: Arc<Mutex<Expiries>>) {
 struct Control {
     doors: Arc<[Arc<Door>]>,
     expiries: Arc<Mutex<Expiries>>,
+    ledger: Arc<Ledger>,
     drain: Arc<Drain>,
     telemetry: Arc<Telemetry>,
 }
@@ -350,7 +357,7 @@ impl Control {
                 (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "no metrics are served"),
             }
         }
-        let looking = tokio::spawn(look(Arc::clone(&self.doors)));
+        let looking = tokio::spawn(look(Arc::clone(&self.doors), Arc::clone(&self.ledger)));
         let watching = tokio::spawn(watch(Arc::clone(&self.expiries)));
         self.drain.reach(Phase::Draining).await;
         looking.abort();

@@ -16,6 +16,7 @@
 //! | `tls` | on which terms TLS is spoken; in its folder certificates, who is believed, handshakes, a socket with or without |
 //! | `papers` | what a reload changes, read as a whole |
 //! | `clerks` | who compares passwords, off the threads that serve |
+//! | `ledger` | what is left of each `[[limit]]`, and to whom |
 //! | `relay`, `link`, `links` | addresses, what is offered; a link; who may have one now |
 //! | `guise` | as whom a link comes to the relay |
 //! | `probe` | asking a relay what it offers |
@@ -35,6 +36,7 @@ mod farewell;
 mod gate;
 mod guise;
 mod header;
+mod ledger;
 mod link;
 mod links;
 mod listener;
@@ -55,6 +57,7 @@ mod wire;
 
 pub use config::Deployment;
 pub use gate::{Gate, serve, start};
+pub use ledger::{Books, Ledger};
 pub use probe::{Interview, interview};
 pub use tls::{Certificate, Description};
 

@@ -5,12 +5,14 @@
 //! | file | noun |
 //! |---|---|
 //! | `metrics`, `families` | counters and gauges; labels from closed enums and from the deployment file, never from the wire |
+//! | `allowances` | those of `[[limit]]` |
 //! | `security`, `upkeep` | those of TLS and AUTH; of certificates and reloads |
 //! | `labels` | the words of closed enums, as labels |
 //! | `log` | one line for each session and each refusal |
 //! | `queue` | the way from a session to a file, which never makes a session wait |
 //! | `endpoint` | `/metrics`, `/live`, `/ready` |
 
+mod allowances;
 pub mod endpoint;
 mod families;
 mod labels;
@@ -20,6 +22,7 @@ mod queue;
 mod security;
 mod upkeep;
 
+pub use allowances::OfAllowance;
 pub use families::OfComings;
 pub use metrics::{Metrics, OfListener, OfRelay, OfTarpit};
 
