@@ -38,6 +38,7 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
     let buffer_memory = top.take::<Octets>("buffer_memory").map(|octets| octets.value.0);
     let admin = top.section("admin").and_then(|section| admin(&section));
     let resolver = top.section("resolver").map(|section| resolver::read(&section));
+    let keys = top.section("allowances").and_then(|section| allowance_keys(&section));
     let drain = top.section("drain").and_then(|section| section.take::<Duration>("within"));
     let certificates: Vec<_> = top
         .sections("certificate")
@@ -65,6 +66,7 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
     Some(Deployment {
         name: name.filter(|_| !findings.has_errors())?,
         buffer_memory: buffer_memory.unwrap_or(Deployment::BUFFER_MEMORY),
+        allowance_keys: keys.unwrap_or(Deployment::ALLOWANCE_KEYS),
         admin,
         listeners,
         relays,
@@ -104,6 +106,17 @@ fn admin(section: &Section<'_>) -> Option<Admin> {
     let listen = section.require::<SocketAddr>("listen");
     let hosts = section.take::<Vec<String>>("hosts");
     Some(Admin { listen: listen?.value, hosts: hosts.map(|hosts| hosts.value).unwrap_or_default() })
+}
+
+/// `[allowances] keys`
+fn allowance_keys(section: &Section<'_>) -> Option<usize> {
+    const MOST: usize = 100_000_000;
+    let keys = section.take::<usize>("keys")?;
+    if !(1..=MOST).contains(&keys.value) {
+        let finding = keys.place.error(format!("`keys` is between 1 and {MOST}"));
+        section.findings().add(finding.with_help("so many clients each [[limit]] tells apart"));
+    }
+    Some(keys.value)
 }
 
 /// What the entries of `[[listener]]` have in common while they are read.

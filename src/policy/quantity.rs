@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Octets(pub u64);
 
 /// So many in so long: `"30/min"`, `"500/s"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
     /// How many.
     pub count: u64,

@@ -16,6 +16,8 @@ pub struct Deployment {
     pub name: String,
     /// The most memory for what waits in connections.
     pub buffer_memory: u64,
+    /// The most keys of a `[[limit]]` that are known at a time.
+    pub allowance_keys: usize,
     /// Where metrics and health are served.
     pub admin: Option<Admin>,
     /// Where sessions come in.
@@ -258,6 +260,8 @@ impl fmt::Display for Address {
 impl Deployment {
     /// `buffer_memory`, if the file says nothing.
     pub const BUFFER_MEMORY: u64 = 512 * 1024 * 1024;
+    /// `[allowances] keys`
+    pub const ALLOWANCE_KEYS: usize = 200_000;
     /// `[drain] within`
     pub const DRAIN: Duration = Duration::from_mins(5);
 
@@ -266,6 +270,7 @@ impl Deployment {
         Self {
             name,
             buffer_memory: Self::BUFFER_MEMORY,
+            allowance_keys: Self::ALLOWANCE_KEYS,
             admin: None,
             listeners: vec![listener],
             relays: vec![relay],

@@ -12,6 +12,7 @@ mod securing;
 use super::alarm::Alarm;
 use super::farewell::Farewell;
 use super::guise::Port;
+use super::ledger::Books;
 use super::link::{Link, Opened};
 use super::listener::Door;
 use super::means::Share;
@@ -50,6 +51,8 @@ pub(super) struct Connection {
     stay: Stay,
     /// What the session waits to be told. Apart, because hardly any does.
     questions: Option<Box<Questions>>,
+    /// What is left of the limits of its session's policy.
+    books: Books,
     /// The port of the next link, where it comes from the client's address.
     port: Port,
     rank: Rank,
@@ -84,7 +87,7 @@ impl Connection {
         door: Arc<Door>,
         (client, port): (Wire, Port),
         (rank, place): (Rank, Place),
-        setting: Setting,
+        (setting, books): (Setting, Books),
     ) -> Self {
         Self {
             client,
@@ -95,6 +98,7 @@ impl Connection {
             news: News::none(),
             stay: Stay::default(),
             questions: None,
+            books,
             session: Session::new(setting),
             port,
             rank,

@@ -4,6 +4,7 @@ use super::clerks::Clerks;
 use super::config::{Accept, Admin, Deployment, Listener};
 use super::dns::Dns;
 use super::guise::may_be_transparent;
+use super::ledger::Ledger;
 use super::listener::{Door, Drain, Phase, bind};
 use super::lock;
 use super::means::Means;
@@ -38,6 +39,7 @@ pub struct Gate {
     doors: Arc<[Arc<Door>]>,
     relays: Vec<Arc<Relay>>,
     expiries: Arc<Mutex<Expiries>>,
+    ledger: Arc<Ledger>,
     /// As it was at the start.
     deployment: Deployment,
     drain: Arc<Drain>,
@@ -72,7 +74,7 @@ impl Gate {
             Ok(papers)
         });
         metrics.reloaded(papers.is_ok());
-        let expiries = papers?.post(&self.doors, &self.relays);
+        let expiries = papers?.with_books(&self.ledger, metrics).post(&self.doors, &self.relays);
         expiries.show(metrics);
         expiries.warn();
         *lock(&self.expiries) = expiries;
@@ -182,7 +184,8 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     may_do(&deployment)?;
     let (sockets, addresses) = open(&deployment.listeners, &doors, telemetry.metrics())?;
     let (doors, relays): (Arc<[_]>, Vec<_>) = (doors.into(), relays.into_values().collect());
-    let expiries = papers.post(&doors, &relays);
+    let ledger = Arc::new(Ledger::new(deployment.allowance_keys));
+    let expiries = papers.with_books(&ledger, telemetry.metrics()).post(&doors, &relays);
     expiries.show(telemetry.metrics());
     let expiries = Arc::new(Mutex::new(expiries));
     let admin = deployment
@@ -208,6 +211,7 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         telemetry: Arc::clone(&telemetry),
         expiries: Arc::clone(&expiries),
         dns,
+        ledger: Arc::clone(&ledger),
     };
     started.push(spawn("control".to_owned(), move || steering.block_on(control.run(admin, within)))?);
     for (listener, address) in &addresses {
@@ -218,6 +222,7 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         relays,
         deployment,
         expiries,
+        ledger,
         drain,
         telemetry,
         threads: started,
@@ -339,8 +344,8 @@ async fn pulse() {
     }
 }
 
-/// Looks now and then whether a listener is under stress, and what its relay offers.
-async fn look(doors: Arc<[Arc<Door>]>) {
+/// Looks now and then whether a listener is under stress, what its relay offers, and who has all of a limit again.
+async fn look(doors: Arc<[Arc<Door>]>, ledger: Arc<Ledger>) {
     let mut beat = tokio::time::interval(BEAT);
     loop {
         beat.tick().await;
@@ -348,6 +353,7 @@ async fn look(doors: Arc<[Arc<Door>]>) {
             door.weigh();
             door.inquire();
         }
+        ledger.sweep();
     }
 }
 
@@ -364,6 +370,7 @@ async fn watch(expiries: Arc<Mutex<Expiries>>) {
 struct Control {
     doors: Arc<[Arc<Door>]>,
     expiries: Arc<Mutex<Expiries>>,
+    ledger: Arc<Ledger>,
     drain: Arc<Drain>,
     telemetry: Arc<Telemetry>,
     dns: Arc<Dns>,
@@ -380,7 +387,7 @@ impl Control {
                 (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "no metrics are served"),
             }
         }
-        let looking = tokio::spawn(look(Arc::clone(&self.doors)));
+        let looking = tokio::spawn(look(Arc::clone(&self.doors), Arc::clone(&self.ledger)));
         let asking = tokio::spawn(Arc::clone(&self.dns).watch(Arc::clone(&self.doors)));
         let watching = tokio::spawn(watch(Arc::clone(&self.expiries)));
         self.drain.reach(Phase::Draining).await;

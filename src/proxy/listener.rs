@@ -6,6 +6,7 @@ use super::config::{Accept, Arrival};
 use super::connection::Connection;
 use super::dns::Dns;
 use super::guise::be_transparent;
+use super::ledger::Books;
 use super::means::Means;
 use super::relay::Relay;
 use super::reserve::Rank;
@@ -108,13 +109,20 @@ pub(super) struct Door {
 #[derive(Debug)]
 pub(super) struct Standing {
     pub(super) policy: Arc<Policy>,
+    /// What is left of the policy's limits.
+    pub(super) books: Books,
     pub(super) reserve: Option<config::Reserve>,
     pub(super) terms: Option<Terms>,
 }
 
 impl Standing {
     pub(super) fn new(listener: &config::Listener, terms: Option<Terms>) -> Self {
-        Self { policy: Arc::clone(&listener.policy), reserve: listener.reserve.clone(), terms }
+        Self {
+            policy: Arc::clone(&listener.policy),
+            books: Books::default(),
+            reserve: listener.reserve.clone(),
+            terms,
+        }
     }
 }
 
@@ -202,7 +210,11 @@ impl Door {
 
     /// Takes in whoever has connected, or says why not.
     pub(super) fn receive(self: &Arc<Self>, Caller { stream, descriptor, client, local, port }: Caller) {
-        let policy = self.policy();
+        // A policy, and the books of this one.
+        let (policy, books) = {
+            let standing = self.standing();
+            (Arc::clone(&standing.policy), standing.books.clone())
+        };
         self.look_behind(client.ip(), &policy);
         let guest = self.guest(client, &policy);
         let sufficient = self.means.suffice(guest.rank);
@@ -221,7 +233,7 @@ impl Door {
             admission: admission.and(sufficient).and_then(|()| self.admit()),
         };
         self.desk.enter();
-        tokio::spawn(Connection::new(Arc::clone(self), (wire, port), (guest.rank, place), setting));
+        tokio::spawn(Connection::new(Arc::clone(self), (wire, port), (guest.rank, place), (setting, books)));
     }
 
     /// Who has come. Those whom the rules name, or except, are bounded by the number of all sessions alone.

@@ -17,6 +17,7 @@
 //! | `papers` | what a reload changes, read as a whole |
 //! | `clerks` | who compares passwords, off the threads that serve |
 //! | `dns` | names of clients and DNS lists; in its folder who is asked, what is remembered, which lists are worth it |
+//! | `ledger` | what is left of each `[[limit]]`, and to whom |
 //! | `relay`, `link`, `links` | addresses, what is offered; a link; who may have one now |
 //! | `guise` | as whom a link comes to the relay |
 //! | `probe` | asking a relay what it offers |
@@ -37,6 +38,7 @@ mod dns;
 mod farewell;
 mod gate;
 mod guise;
+mod ledger;
 mod link;
 mod links;
 mod listener;
@@ -58,6 +60,7 @@ mod wire;
 
 pub use config::Deployment;
 pub use gate::{Gate, serve, start};
+pub use ledger::{Books, Ledger};
 pub use probe::{Interview, interview};
 pub use tls::{Certificate, Description};
 

@@ -2,6 +2,7 @@
 //! keeps what he came in with.
 
 use super::config::{self, Deployment, Listener};
+use super::ledger::Ledger;
 use super::listener::{Door, Standing};
 use super::relay::Relay;
 use super::tls::{Calling, Certificate, Keys, Terms};
@@ -107,6 +108,18 @@ impl Papers {
             );
         }
         Expiries::of(self.keys.named())
+    }
+
+    /// What was used up of limits that stay is not forgotten.
+    pub(super) fn with_books(mut self, ledger: &Ledger, metrics: &Metrics) -> Self {
+        let standings: Vec<_> = self.listeners.values_mut().collect();
+        let policies =
+            standings.iter().map(|standing| (standing.policy.profile(), standing.policy.allowances()));
+        let books = ledger.open(metrics, policies);
+        for (standing, books) in standings.into_iter().zip(books) {
+            standing.books = books;
+        }
+        self
     }
 }
 

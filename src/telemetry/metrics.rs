@@ -2,6 +2,7 @@
 //! reaches one. Children are looked up once, when a listener is set up, and from then on counting is an addition.
 //! All series begin at 0: otherwise a rate would miss the first event.
 
+use super::allowances::OfAllowances;
 use super::families::{OfComings, OfListeners, OfRelays, OfTarpit, Rows, counters, gauges, make};
 use super::labels::{
     ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
@@ -31,6 +32,7 @@ pub struct Metrics {
     listeners: OfListeners,
     relays: OfRelays,
     securities: OfSecurities,
+    pub(super) allowances: OfAllowances,
     upkeep: Upkeep,
     pub(super) lookups: Lookups,
     rule_hits: IntCounterVec,
@@ -94,6 +96,7 @@ impl Metrics {
             listeners,
             relays,
             securities: OfSecurities::new(&registry),
+            allowances: OfAllowances::new(&registry),
             upkeep: Upkeep::new(&registry),
             lookups: Lookups::new(&registry),
             registry,

@@ -5,6 +5,7 @@
 //! | file | noun |
 //! |---|---|
 //! | `metrics`, `families` | counters and gauges; labels from closed enums and from the deployment file, never from the wire |
+//! | `allowances` | those of `[[limit]]` |
 //! | `security`, `upkeep` | those of TLS and AUTH; of certificates and reloads |
 //! | `lookups` | those of DNS |
 //! | `labels` | the words of closed enums, as labels |
@@ -12,6 +13,7 @@
 //! | `queue` | the way from a session to a file, which never makes a session wait |
 //! | `endpoint` | `/metrics`, `/live`, `/ready` |
 
+mod allowances;
 pub mod endpoint;
 mod families;
 mod labels;
@@ -22,6 +24,7 @@ mod queue;
 mod security;
 mod upkeep;
 
+pub use allowances::OfAllowance;
 pub use families::{OfComings, OfTarpit};
 pub use lookups::{OfList, OfLookups};
 pub use metrics::{Metrics, OfListener, OfRelay};

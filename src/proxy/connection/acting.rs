@@ -52,8 +52,9 @@ impl Connection {
                 Action::StartTls(side) => drop(secures.try_push(side)),
                 Action::PassThrough => passes = true,
                 Action::Ask(question) => self.ask(question),
-                // Nobody grants allowances yet, so there is nothing to take from, and none to keep out.
-                Action::Charge(_) | Action::Ban(_) => {}
+                Action::Charge(charge) => self.charge(&charge),
+                // There is no book of bans yet.
+                Action::Ban(_) => {}
                 Action::Learn(offer) => self.door.relay.learn(offer),
                 Action::Tell(event) => self.tell_desk(&event),
             }

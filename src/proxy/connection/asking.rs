@@ -1,7 +1,7 @@
 //! Questions of a session that take longer than a turn.
 
 use super::Connection;
-use crate::policy::allowance::Balance;
+use crate::policy::allowance::Charge;
 use crate::policy::auth::Backend;
 use crate::proxy::turn::Turn;
 use crate::session::{Answer, Answered, Asking, Happening, Question};
@@ -55,16 +55,24 @@ impl Connection {
             Asking::Lists => {
                 Coming::Later(self.door.dns.lists(self.session.policy(), self.session.who().0.ip()))
             }
-            Asking::Allowances(charges) => {
-                let plenty = Balance { within: true, left: u32::MAX };
-                Coming::Here(Answered::Allowances(charges.iter().map(|_| plenty).collect()))
-            }
+            Asking::Allowances(charges) => self.allowances(&charges),
         };
         let questions = self.questions.get_or_insert_default();
         if questions.is_full() {
             questions.remove(0);
         }
         questions.push(Open { number, answer });
+    }
+
+    /// What is this process's own to say is said at once. Limits that are shared with other processes (`shared`) are
+    /// counted here likewise, until there is a store to ask; its answer is [`Coming::Later`].
+    fn allowances(&self, charges: &[Charge]) -> Coming {
+        Coming::Here(Answered::Allowances(charges.iter().map(|charge| self.books.ask(charge)).collect()))
+    }
+
+    /// Takes from an allowance what there is, for something that has happened.
+    pub(super) fn charge(&self, charge: &Charge) {
+        self.books.spend(charge);
     }
 
     /// Tells the session an answer, once there is one.
