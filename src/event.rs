@@ -4,12 +4,14 @@
 //! wire stand in [`Excerpt`]s, bounded and printable, and never reach a label.
 
 mod auth;
+mod ban;
 mod ending;
 mod excerpt;
 mod header;
 mod link;
 
 pub use auth::{Attempt, AuthOutcome};
+pub use ban::{Ban, BanChange};
 pub use ending::{Ending, NoService};
 pub use excerpt::Excerpt;
 pub use header::ProxyHeader;
@@ -62,6 +64,8 @@ pub enum Event {
     Tls(Side, TlsChange),
     /// A client tried to authenticate.
     Auth(Box<Attempt>),
+    /// A ban that came of the session, or met it.
+    Ban(BanChange, Box<Ban>),
     /// The session is over; the last event.
     Ended(Box<Summary>),
 }

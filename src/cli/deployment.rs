@@ -30,13 +30,14 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
     let source = Source::new(path, findings.check(files::read(path).map_err(unread))?);
     let document = Document::open(&source, findings)?;
     let top = document.section(findings);
-    for later in ["state", "log", "store", "resolver", "explain"] {
+    for later in ["log", "store", "resolver", "explain"] {
         top.not_yet(later);
     }
     let name = top.require::<String>("name").and_then(|name| host_name(name, findings));
     let buffer_memory = top.take::<Octets>("buffer_memory").map(|octets| octets.value.0);
     let admin = top.section("admin").and_then(|section| admin(&section));
     let drain = top.section("drain").and_then(|section| section.take::<Duration>("within"));
+    let state = top.take::<String>("state").map(|folder| source.beside(&folder.value));
     let certificates: Vec<_> = top
         .sections("certificate")
         .into_iter()
@@ -68,6 +69,7 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
         relays,
         certificates,
         drain: drain.map_or(Deployment::DRAIN, |within| within.value),
+        state,
     })
 }
 

@@ -26,6 +26,8 @@ pub struct Deployment {
     pub certificates: Vec<Certificate>,
     /// How long a drain waits for sessions to end.
     pub drain: Duration,
+    /// The folder in which bans are kept over a restart.
+    pub state: Option<String>,
 }
 
 /// `[admin]`
@@ -252,6 +254,7 @@ impl Deployment {
             relays: vec![relay],
             certificates: Vec::new(),
             drain: Self::DRAIN,
+            state: None,
         }
     }
 }

@@ -1,16 +1,16 @@
 //! The whole of it, running: threads, listeners, the way out.
 
-use super::clerks::Clerks;
-use super::config::{Accept, Admin, Deployment, Listener};
+use super::bans::Bans;
+use super::config::{Accept, Deployment, Listener};
+use super::control::{Control, enter};
 use super::guise::may_be_transparent;
-use super::listener::{Door, Drain, Phase, bind};
+use super::listener::{Common, Door, Drain, Phase, bind};
 use super::lock;
 use super::means::Means;
 use super::papers::{Expiries, Papers};
 use super::porch::Porch;
 use super::relay::Relay;
 use crate::session::Identity;
-use crate::telemetry::endpoint::Endpoint;
 use crate::telemetry::{Metrics, Telemetry};
 use std::collections::HashMap;
 use std::io;
@@ -21,22 +21,13 @@ use std::time::Duration;
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How often a drain looks whether everybody has gone.
-const LOOK: Duration = Duration::from_millis(20);
-/// How often it is looked whether a bound is near, and whether a relay is to be asked.
-const BEAT: Duration = Duration::from_millis(250);
-/// How long last words may take when the time for draining is over.
-const LAST: Duration = Duration::from_secs(3);
-
-/// How often it is looked whether a certificate ends soon.
-const ALMANAC: Duration = Duration::from_hours(24);
-
 /// A gate that runs. Dropping it does not stop it.
 #[derive(Debug)]
 pub struct Gate {
     doors: Arc<[Arc<Door>]>,
     relays: Vec<Arc<Relay>>,
     expiries: Arc<Mutex<Expiries>>,
+    bans: Arc<Bans>,
     /// As it was at the start.
     deployment: Deployment,
     drain: Arc<Drain>,
@@ -75,6 +66,7 @@ impl Gate {
         expiries.show(metrics);
         expiries.warn();
         *lock(&self.expiries) = expiries;
+        self.bans.lift(|network| self.doors.iter().all(|door| door.spares(network)));
         tracing::info!("reloaded: rules and certificates are new for whoever comes now");
         Ok(())
     }
@@ -104,13 +96,6 @@ impl Gate {
             }
         }
         self.telemetry.finish();
-    }
-}
-
-fn enter(drain: &Drain, doors: &[Arc<Door>], phase: Phase) {
-    drain.enter(phase);
-    for door in doors {
-        door.roll().call();
     }
 }
 
@@ -172,15 +157,10 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     let means = Means::new(telemetry.metrics(), deployment.buffer_memory, kept.sum());
     let drain = Arc::new(Drain::default());
     let relays = relays(&deployment, &means, &telemetry);
-    let clerks = Arc::new(Clerks::default());
-    let mut doors = Vec::new();
-    for listener in &deployment.listeners {
-        let relay = relays.get(&listener.relay).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, format!("there is no relay `{}`", listener.relay))
-        })?;
-        let share = (Arc::clone(&means), Arc::clone(&drain), Arc::clone(&clerks));
-        doors.push(Door::new(&deployment.name, listener, Arc::clone(relay), share, &telemetry));
-    }
+    let bans =
+        Bans::open(deployment.state.as_deref(), Arc::clone(&means), telemetry.metrics().bans().clone())?;
+    let share = (Arc::clone(&means), Arc::clone(&drain), Arc::default(), Arc::clone(&bans));
+    let doors = doors(&deployment, &relays, &share, &telemetry)?;
     if deployment.relays.iter().any(|relay| relay.identity == Identity::Transparent) {
         may_be_transparent().map_err(|error| privileged("identity = \"transparent\"", &error))?;
     }
@@ -211,6 +191,7 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         drain: Arc::clone(&drain),
         telemetry: Arc::clone(&telemetry),
         expiries: Arc::clone(&expiries),
+        bans: Arc::clone(&bans),
     };
     started.push(spawn("control".to_owned(), move || runtime.block_on(control.run(admin, within)))?);
     for (listener, address) in &addresses {
@@ -221,12 +202,29 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         relays,
         deployment,
         expiries,
+        bans,
         drain,
         telemetry,
         threads: started,
         addresses,
         admin: admin_address,
     })
+}
+
+/// One for each listener.
+fn doors(
+    deployment: &Deployment,
+    relays: &HashMap<String, Arc<Relay>>,
+    share: &Common,
+    telemetry: &Arc<Telemetry>,
+) -> io::Result<Vec<Arc<Door>>> {
+    let door = |listener: &Listener| {
+        let relay = relays.get(&listener.relay).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, format!("there is no relay `{}`", listener.relay))
+        })?;
+        Ok(Door::new(&deployment.name, listener, Arc::clone(relay), share.clone(), telemetry))
+    };
+    deployment.listeners.iter().map(door).collect()
 }
 
 fn relays(deployment: &Deployment, means: &Arc<Means>, telemetry: &Telemetry) -> HashMap<String, Arc<Relay>> {
@@ -307,69 +305,5 @@ async fn pulse() {
     let mut beat = tokio::time::interval(PULSE);
     loop {
         beat.tick().await;
-    }
-}
-
-/// Looks now and then whether a listener is under stress, and what its relay offers.
-async fn look(doors: Arc<[Arc<Door>]>) {
-    let mut beat = tokio::time::interval(BEAT);
-    loop {
-        beat.tick().await;
-        for door in doors.iter() {
-            door.weigh();
-            door.inquire();
-        }
-    }
-}
-
-/// Looks once a day whether a certificate ends soon.
-async fn watch(expiries: Arc<Mutex<Expiries>>) {
-    let mut beat = tokio::time::interval(ALMANAC);
-    loop {
-        beat.tick().await;
-        lock(&expiries).warn();
-    }
-}
-
-/// What is nobody's session: the endpoint, the looks at bounds and relays, the way out.
-struct Control {
-    doors: Arc<[Arc<Door>]>,
-    expiries: Arc<Mutex<Expiries>>,
-    drain: Arc<Drain>,
-    telemetry: Arc<Telemetry>,
-}
-
-impl Control {
-    async fn run(self, admin: Option<(Admin, TcpListener)>, within: Duration) {
-        if let Some((admin, socket)) = admin {
-            match (socket.local_addr(), tokio::net::TcpListener::from_std(socket)) {
-                (Ok(address), Ok(listener)) => {
-                    let endpoint = Endpoint::new(Arc::clone(&self.telemetry), address, admin.hosts);
-                    tokio::spawn(endpoint.serve(listener));
-                }
-                (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "no metrics are served"),
-            }
-        }
-        let looking = tokio::spawn(look(Arc::clone(&self.doors)));
-        let watching = tokio::spawn(watch(Arc::clone(&self.expiries)));
-        self.drain.reach(Phase::Draining).await;
-        looking.abort();
-        watching.abort();
-        tokio::select! {
-            () = self.all_gone() => {}
-            () = self.drain.reach(Phase::Over) => {}
-            () = tokio::time::sleep(within) => {}
-        }
-        enter(&self.drain, &self.doors, Phase::Over);
-        // Last words are heard, or not.
-        let _ = tokio::time::timeout(LAST, self.all_gone()).await;
-        enter(&self.drain, &self.doors, Phase::Closed);
-        tracing::info!("all sessions have ended");
-    }
-
-    async fn all_gone(&self) {
-        while !self.doors.iter().all(|door| door.roll().is_empty()) {
-            tokio::time::sleep(LOOK).await;
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! The door of a listener: who is let in, and what all that are in share.
 
+use super::bans::{self, Bans};
 use super::caller::Caller;
 use super::clerks::Clerks;
 use super::config::{Accept, Arrival};
@@ -15,12 +16,13 @@ use super::tarpit::Tarpit;
 use super::tls::{Failed, Terms};
 use super::wire::Wire;
 use super::{config, probe};
-use crate::event::NoService;
+use crate::event::{Ban, BanChange, Event, NoService};
 use crate::policy::Policy;
 use crate::policy::condition::Scene;
 use crate::policy::verdict::Check;
-use crate::session::{RelayTls, Setting, Station};
-use crate::telemetry::{Desk, Telemetry};
+use crate::session::{RelayTls, SessionId, Setting, Station};
+use crate::telemetry::{Desk, Telemetry, Who};
+use ipnet::IpNet;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -98,7 +100,11 @@ pub(super) struct Door {
     pub(super) stress: Stress,
     pub(super) tarpit: Tarpit,
     pub(super) clerks: Arc<Clerks>,
+    bans: Arc<Bans>,
 }
+
+/// What all doors of the process share.
+pub(super) type Common = (Arc<Means>, Arc<Drain>, Arc<Clerks>, Arc<Bans>);
 
 /// What a reload changes, for whoever comes after it.
 #[derive(Debug)]
@@ -119,7 +125,7 @@ impl Door {
         gate: &str,
         listener: &config::Listener,
         relay: Arc<Relay>,
-        (means, drain, clerks): (Arc<Means>, Arc<Drain>, Arc<Clerks>),
+        (means, drain, clerks, bans): Common,
         telemetry: &Arc<Telemetry>,
     ) -> Arc<Self> {
         let config = relay.config();
@@ -146,6 +152,7 @@ impl Door {
             means,
             drain,
             clerks,
+            bans,
         })
     }
 
@@ -202,17 +209,25 @@ impl Door {
         let is_told = self.station.identity.is_told();
         let local = local.or_else(|| stream.local_addr().ok().filter(|_| is_told));
         let wire = Wire::new(stream, descriptor);
-        let (place, admission) = self.roll.enter(client.ip(), guest);
+        let (id, ban) = (self.means.name(), self.ban_of(client, &policy));
+        // Whoever is banned takes nobody's place.
+        let (place, admission) = match &ban {
+            Some(_) => (self.roll.note(), Err(NoService::Banned)),
+            None => self.roll.enter(client.ip(), guest),
+        };
         let setting = Setting {
             station: Arc::clone(&self.station),
             policy,
             client,
             local,
-            id: self.means.name(),
+            id,
             learned: self.relay.learned(self.means.now()),
             admission: admission.and(sufficient).and_then(|()| self.admit()),
         };
         self.desk.enter();
+        if let Some(ban) = ban {
+            self.tell_ban(BanChange::Met, ban, (client, id));
+        }
         tokio::spawn(Connection::new(Arc::clone(self), (wire, port), (guest.rank, place), setting));
     }
 
@@ -222,6 +237,30 @@ impl Door {
         let unbounded =
             policy.names_client(client.ip()) || policy.is_exempt(Check::SessionsPerClient, &scene);
         Guest { rank: Rank::of(client.ip(), self.standing().reserve.as_ref()), unbounded }
+    }
+
+    /// The ban that a client meets here.
+    fn ban_of(&self, client: SocketAddr, policy: &Policy) -> Option<Ban> {
+        self.bans.meet(client.ip()).filter(|_| !bans::spares(policy, client.ip().into()))
+    }
+
+    /// Lets a client in no more for so long, unless the rules except it.
+    pub(super) fn ban(&self, (client, id): (SocketAddr, SessionId), span: Duration, check: &str) {
+        if self.spares(client.ip().into()) {
+            return;
+        }
+        if let Some(ban) = self.bans.place(client.ip(), span, check, id.as_str()) {
+            self.tell_ban(BanChange::Placed, ban, (client, id));
+        }
+    }
+
+    fn tell_ban(&self, change: BanChange, ban: Ban, (client, id): (SocketAddr, SessionId)) {
+        self.desk.tell(Who { client, session: id.as_str() }, &Event::Ban(change, Box::new(ban)));
+    }
+
+    /// Whether the rules of this listener except a network from bans.
+    pub(super) fn spares(&self, network: IpNet) -> bool {
+        bans::spares(&self.standing().policy, network)
     }
 
     fn admit(&self) -> Result<(), NoService> {

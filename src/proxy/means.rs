@@ -8,7 +8,7 @@ use prometheus::IntGauge;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Descriptors that are kept for listeners, logs, lookups and the endpoint; and a twentieth of all.
 const SPARE_DESCRIPTORS: u64 = 32;
@@ -56,7 +56,7 @@ impl Means {
     /// The instant of a moment, for the runtime's timers.
     pub(super) fn instant(&self, at: Moment) -> tokio::time::Instant {
         // A moment too far away to be an instant never comes.
-        let far = std::time::Duration::from_hours(24 * 3650);
+        let far = Duration::from_hours(24 * 3650);
         (self.start + at.since_start().min(far)).into()
     }
 
@@ -65,7 +65,7 @@ impl Means {
         const WITHIN: u64 = (1 << 18) - 1;
         // An odd factor only shuffles the numbers below a power of two.
         let within = self.names.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x2_9E35) & WITHIN;
-        SessionId::from_bits((seconds() & ((1 << 22) - 1)) << 18 | within)
+        SessionId::from_bits((time_of_day().as_secs() & ((1 << 22) - 1)) << 18 | within)
     }
 
     /// Whether there is enough for one session more.
@@ -147,9 +147,13 @@ fn instant() -> Instant {
     Instant::now()
 }
 
-#[expect(clippy::disallowed_methods, reason = "names of sessions are ordered by the time of day")]
-fn seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+/// Since 1970.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "names of sessions are ordered by the time of day, and bans in a file end at one"
+)]
+pub(super) fn time_of_day() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Where the names begin: another start, other names.

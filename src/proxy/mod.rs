@@ -19,18 +19,21 @@
 //! | `relay`, `link`, `links` | addresses, what is offered; a link; who may have one now |
 //! | `guise` | as whom a link comes to the relay |
 //! | `probe` | asking a relay what it offers |
+//! | `bans` | who is not let in for a time; in its folder the book and its file |
 //! | `seldom` | what is said once in a while |
 //! | `means` | memory, descriptors, time |
 //! | `tarpit` | where refusals wait that are made to wait |
 //! | `stress`, `news` | whether a bound is near; what a session is told of that |
 //! | `roll`, `reserve` | who is in, and for whom room is kept |
-//! | `gate` | the whole of it, running |
+//! | `gate`, `control` | the whole of it, running; what is nobody's session |
 
 mod alarm;
+mod bans;
 mod caller;
 mod clerks;
 pub mod config;
 mod connection;
+mod control;
 mod farewell;
 mod gate;
 mod guise;

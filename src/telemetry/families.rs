@@ -2,7 +2,7 @@
 
 use crate::event::ProxyHeader;
 use prometheus::core::Collector;
-use prometheus::{CounterVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{Counter, CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// Children of a family, one for each row of a closed enum.
 #[derive(Clone, Debug)]
@@ -36,6 +36,31 @@ impl OfComings {
     /// Counts one that was to be intercepted, and called the gate itself.
     pub fn stray(&self) {
         self.astray.inc();
+    }
+}
+
+/// The figures of a tarpit.
+#[derive(Clone, Debug)]
+pub struct OfTarpit {
+    active: IntGauge,
+    delay: Counter,
+    full: IntCounter,
+}
+
+impl OfTarpit {
+    /// Sessions in it now.
+    pub fn active(&self) -> &IntGauge {
+        &self.active
+    }
+
+    /// Seconds for which refusals were made to wait.
+    pub fn delay(&self) -> &Counter {
+        &self.delay
+    }
+
+    /// Refusals for which there was no room.
+    pub fn full(&self) -> &IntCounter {
+        &self.full
     }
 }
 
@@ -91,6 +116,14 @@ impl OfListeners {
         OfComings {
             headers: Rows::new(&ProxyHeader::ALL, header),
             astray: self.astray.with_label_values(&[listener]),
+        }
+    }
+
+    pub(super) fn tarpit(&self, listener: &str) -> OfTarpit {
+        OfTarpit {
+            active: self.tarpit_active.with_label_values(&[listener]),
+            delay: self.tarpit_delay.with_label_values(&[listener]),
+            full: self.tarpit_full.with_label_values(&[listener]),
         }
     }
 

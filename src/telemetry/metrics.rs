@@ -2,20 +2,23 @@
 //! reaches one. Children are looked up once, when a listener is set up, and from then on counting is an addition.
 //! All series begin at 0: otherwise a rate would miss the first event.
 
-use super::families::{OfComings, OfListeners, OfRelays, Rows, counters, gauges, make};
+use super::bans::OfBans;
+use super::families::{OfComings, OfListeners, OfRelays, OfTarpit, Rows, counters, gauges, make};
 use super::labels::{
     ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
 };
 use super::security::{OfSecurities, OfSecurity};
 use super::upkeep::Upkeep;
-use crate::event::{Decision, Ending, Event, Fate, Force, LinkChange, LinkFailure, Origin, Outcome};
+use crate::event::{
+    BanChange, Decision, Ending, Event, Fate, Force, LinkChange, LinkFailure, Origin, Outcome,
+};
 use crate::policy::verdict::{Action, Check};
 use crate::smtp::reply::Class;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::Violation;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{Counter, Encoder, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
+use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
@@ -30,6 +33,7 @@ pub struct Metrics {
     relays: OfRelays,
     securities: OfSecurities,
     upkeep: Upkeep,
+    bans: OfBans,
     rule_hits: IntCounterVec,
     buffer_used: IntGauge,
     buffer_limit: IntGauge,
@@ -92,6 +96,7 @@ impl Metrics {
             relays,
             securities: OfSecurities::new(&registry),
             upkeep: Upkeep::new(&registry),
+            bans: OfBans::new(&registry),
             registry,
             rule_hits,
             buffer_used,
@@ -123,6 +128,11 @@ impl Metrics {
         self.upkeep.reloaded(taken);
     }
 
+    /// The figures of bans.
+    pub fn bans(&self) -> &OfBans {
+        &self.bans
+    }
+
     /// Whether no new sessions are taken.
     pub fn draining(&self) -> &IntGauge {
         &self.draining
@@ -135,12 +145,7 @@ impl Metrics {
 
     /// The figures of a listener's tarpit.
     pub fn tarpit(&self, listener: &str) -> OfTarpit {
-        let of = &self.listeners;
-        OfTarpit {
-            active: of.tarpit_active.with_label_values(&[listener]),
-            delay: of.tarpit_delay.with_label_values(&[listener]),
-            full: of.tarpit_full.with_label_values(&[listener]),
-        }
+        self.listeners.tarpit(listener)
     }
 
     /// The figures of connections that do not come from the client itself.
@@ -188,6 +193,7 @@ impl Metrics {
             violations: Rows::new(Violation::ALL, |violation| {
                 of.violations.with_label_values(&[name, violation.facts().name])
             }),
+            banned: self.bans.met(name),
             security: self.securities.listener(name),
         }
     }
@@ -232,6 +238,8 @@ impl Metrics {
             Event::Link(LinkChange::Failed(why)) => relay.failed.count(*why),
             Event::Tls(side, change) => listener.security.count_tls(*side, change),
             Event::Auth(attempt) => listener.security.count_attempt(attempt),
+            Event::Ban(BanChange::Placed, _) => self.bans.placed().inc(),
+            Event::Ban(BanChange::Met, _) => listener.banned.inc(),
             Event::Ended(summary) => listener.closed.count(summary.ending),
         }
     }
@@ -290,6 +298,7 @@ pub struct OfListener {
     messages: Rows<Outcome>,
     recipients: Rows<Outcome>,
     violations: Rows<Violation>,
+    banned: IntCounter,
     security: OfSecurity,
 }
 
@@ -305,31 +314,6 @@ impl OfListener {
 
     pub(super) fn leave(&self) {
         self.sessions.dec();
-    }
-}
-
-/// The figures of a tarpit.
-#[derive(Clone, Debug)]
-pub struct OfTarpit {
-    active: IntGauge,
-    delay: Counter,
-    full: IntCounter,
-}
-
-impl OfTarpit {
-    /// Sessions in it now.
-    pub fn active(&self) -> &IntGauge {
-        &self.active
-    }
-
-    /// Seconds for which refusals were made to wait.
-    pub fn delay(&self) -> &Counter {
-        &self.delay
-    }
-
-    /// Refusals for which there was no room.
-    pub fn full(&self) -> &IntCounter {
-        &self.full
     }
 }
 

@@ -5,12 +5,13 @@
 //! | file | noun |
 //! |---|---|
 //! | `metrics`, `families` | counters and gauges; labels from closed enums and from the deployment file, never from the wire |
-//! | `security`, `upkeep` | those of TLS and AUTH; of certificates and reloads |
+//! | `security`, `upkeep`, `bans` | those of TLS and AUTH; of certificates and reloads; of bans |
 //! | `labels` | the words of closed enums, as labels |
 //! | `log` | one line for each session and each refusal |
 //! | `queue` | the way from a session to a file, which never makes a session wait |
-//! | `endpoint` | `/metrics`, `/live`, `/ready` |
+//! | `endpoint` | `/metrics`, `/bans.txt`, `/live`, `/ready` |
 
+mod bans;
 pub mod endpoint;
 mod families;
 mod labels;
@@ -20,8 +21,9 @@ mod queue;
 mod security;
 mod upkeep;
 
-pub use families::OfComings;
-pub use metrics::{Metrics, OfListener, OfRelay, OfTarpit};
+pub use bans::OfBans;
+pub use families::{OfComings, OfTarpit};
+pub use metrics::{Metrics, OfListener, OfRelay};
 
 use crate::event::Event;
 use queue::Queue;

@@ -10,6 +10,7 @@ use gatepost::proxy::config::{Arrival, Deployment, Listener};
 use gatepost::proxy::{Description, config};
 use gatepost::session::RelayTls;
 use gatepost::smtp::extension::Extension;
+use std::path::Path;
 
 /// How many days before its end a certificate is spoken of: the gate's log does likewise.
 const SOON: u64 = 14;
@@ -26,6 +27,7 @@ pub(in crate::cli) fn outlook(path: &str, deployment: &Deployment, now: u64, fin
         let written = deployment.certificates.iter().find(|known| known.name == name.value);
         findings.extend(written.and_then(|written| of_certificate(written, &section, now)));
     }
+    findings.extend(deployment.state.as_deref().and_then(|folder| of_state(folder, &top)));
     for relay in deployment.relays.iter().filter(|relay| !relay.identity.is_told()) {
         findings.add(of_stranger(relay, &top));
     }
@@ -49,6 +51,16 @@ fn of_certificate(written: &config::Certificate, section: &Section<'_>, now: u64
     };
     let place = section.node("chain").map_or_else(|| section.place(), |node| &node.place);
     Some(place.warning(format!("certificate `{}` {how}", written.name)))
+}
+
+/// Without the folder the gate does not start. (It may be another host on which this is checked.)
+fn of_state(folder: &str, top: &Section<'_>) -> Option<Diagnostic> {
+    let place = top.node("state").map_or_else(|| top.place(), |node| &node.place);
+    let warn = || {
+        let finding = place.warning(format!("there is no folder `{folder}`"));
+        finding.with_help("the gate needs it to start: mkdir, or StateDirectory= in a unit of systemd")
+    };
+    (!Path::new(folder).is_dir()).then(warn)
 }
 
 fn of_listener(listener: &Listener, section: &Section<'_>) -> Option<Diagnostic> {
