@@ -5,6 +5,7 @@ mod from;
 mod outlook;
 mod relay;
 mod security;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +31,7 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
     let source = Source::new(path, findings.check(files::read(path).map_err(unread))?);
     let document = Document::open(&source, findings)?;
     let top = document.section(findings);
-    for later in ["log", "store", "resolver", "explain"] {
+    for later in ["log", "resolver", "explain"] {
         top.not_yet(later);
     }
     let name = top.require::<String>("name").and_then(|name| host_name(name, findings));
@@ -38,6 +39,7 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
     let admin = top.section("admin").and_then(|section| admin(&section));
     let drain = top.section("drain").and_then(|section| section.take::<Duration>("within"));
     let state = top.take::<String>("state").map(|folder| source.beside(&folder.value));
+    let store = top.section("store").and_then(|section| store::read(&source, &section));
     let certificates: Vec<_> = top
         .sections("certificate")
         .into_iter()
@@ -70,6 +72,7 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
         certificates,
         drain: drain.map_or(Deployment::DRAIN, |within| within.value),
         state,
+        store,
     })
 }
 

@@ -14,8 +14,8 @@ use crate::event::Ban;
 use crate::policy::Policy;
 use crate::session::Moment;
 use crate::telemetry::OfBans;
-use book::{Book, Entered, Entry, LONGEST, network};
-use file::{Clocks, Ledger, print, scan};
+use book::{Book, Entered, Entry, LONGEST, is_whole, network};
+use file::{Clocks, Ledger, is_word, print, scan};
 use ipnet::IpNet;
 use std::fmt::Write;
 use std::io;
@@ -96,6 +96,27 @@ impl Bans {
             self.figures.displaced().inc();
         }
         entered.stands().then_some(ban)
+    }
+
+    /// Enters a ban of another gate: its network, the milliseconds that it had left at `then`, and check and reference.
+    /// What is none is passed over.
+    pub(super) fn adopt(&self, (network, left, said): (&str, &str, &str), then: Moment) {
+        let read = || {
+            let network: IpNet = network.parse().ok().filter(|network| is_whole(*network))?;
+            let left = Duration::from_millis(left.parse().ok()?).min(LONGEST);
+            let (check, reference) = said.split_once(' ')?;
+            let words = is_word(check, 64) && is_word(reference, 16);
+            let entry = Entry { until: then + left, check: check.into(), reference: reference.into() };
+            words.then_some((network, entry))
+        };
+        let Some((network, entry)) = read() else { return };
+        let mut within = lock(&self.within);
+        let entered = within.book.enter(network, entry);
+        within.changed |= entered.stands();
+        self.show(&within.book);
+        if matches!(entered, Entered::InPlaceOfAnother | Entered::NoRoom) {
+            self.figures.displaced().inc();
+        }
     }
 
     /// Strikes out those whose time is over.

@@ -10,6 +10,7 @@ use super::means::Means;
 use super::papers::{Expiries, Papers};
 use super::porch::Porch;
 use super::relay::Relay;
+use super::store::Store;
 use crate::session::Identity;
 use crate::telemetry::{Metrics, Telemetry};
 use std::collections::HashMap;
@@ -159,7 +160,9 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     let relays = relays(&deployment, &means, &telemetry);
     let bans =
         Bans::open(deployment.state.as_deref(), Arc::clone(&means), telemetry.metrics().bans().clone())?;
-    let share = (Arc::clone(&means), Arc::clone(&drain), Arc::default(), Arc::clone(&bans));
+    let store = |config| Store::open(config, Arc::clone(&means), telemetry.metrics().store());
+    let store = deployment.store.as_ref().map(store).transpose()?;
+    let share = (Arc::clone(&means), Arc::clone(&drain), Arc::default(), Arc::clone(&bans), store.clone());
     let doors = doors(&deployment, &relays, &share, &telemetry)?;
     if deployment.relays.iter().any(|relay| relay.identity == Identity::Transparent) {
         may_be_transparent().map_err(|error| privileged("identity = \"transparent\"", &error))?;
@@ -193,6 +196,7 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         expiries: Arc::clone(&expiries),
         bans: Arc::clone(&bans),
     };
+    started.extend(store.map(|store| attend(store, &bans, &drain)).transpose()?);
     started.push(spawn("control".to_owned(), move || runtime.block_on(control.run(admin, within)))?);
     for (listener, address) in &addresses {
         tracing::info!(listener, %address, "listening");
@@ -276,6 +280,18 @@ fn runtime() -> io::Result<Runtime> {
 
 fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name).spawn(work)
+}
+
+/// A thread for the store alone: what waits there must not wait for anything else.
+fn attend(store: Arc<Store>, bans: &Arc<Bans>, drain: &Arc<Drain>) -> io::Result<JoinHandle<()>> {
+    let (runtime, bans, drain) = (runtime()?, Arc::clone(bans), Arc::clone(drain));
+    let work = async move {
+        tokio::select! {
+            () = store.attend(bans) => {}
+            () = drain.reach(Phase::Closed) => {}
+        }
+    };
+    spawn("store".to_owned(), move || runtime.block_on(work))
 }
 
 /// What a thread does: takes connections, and serves those that it took.

@@ -11,6 +11,7 @@ use super::relay::Relay;
 use super::reserve::Rank;
 use super::roll::{Guest, Roll};
 use super::seldom::Seldom;
+use super::store::Store;
 use super::stress::Stress;
 use super::tarpit::Tarpit;
 use super::tls::{Failed, Terms};
@@ -101,10 +102,11 @@ pub(super) struct Door {
     pub(super) tarpit: Tarpit,
     pub(super) clerks: Arc<Clerks>,
     bans: Arc<Bans>,
+    pub(super) store: Option<Arc<Store>>,
 }
 
 /// What all doors of the process share.
-pub(super) type Common = (Arc<Means>, Arc<Drain>, Arc<Clerks>, Arc<Bans>);
+pub(super) type Common = (Arc<Means>, Arc<Drain>, Arc<Clerks>, Arc<Bans>, Option<Arc<Store>>);
 
 /// What a reload changes, for whoever comes after it.
 #[derive(Debug)]
@@ -125,7 +127,7 @@ impl Door {
         gate: &str,
         listener: &config::Listener,
         relay: Arc<Relay>,
-        (means, drain, clerks, bans): Common,
+        (means, drain, clerks, bans, store): Common,
         telemetry: &Arc<Telemetry>,
     ) -> Arc<Self> {
         let config = relay.config();
@@ -153,6 +155,7 @@ impl Door {
             drain,
             clerks,
             bans,
+            store,
         })
     }
 
@@ -250,6 +253,9 @@ impl Door {
             return;
         }
         if let Some(ban) = self.bans.place(client.ip(), span, check, id.as_str()) {
+            if let Some(store) = &self.store {
+                store.tell(&ban);
+            }
             self.tell_ban(BanChange::Placed, ban, (client, id));
         }
     }

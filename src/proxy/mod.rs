@@ -20,6 +20,7 @@
 //! | `guise` | as whom a link comes to the relay |
 //! | `probe` | asking a relay what it offers |
 //! | `bans` | who is not let in for a time; in its folder the book and its file |
+//! | `store` | what several gates share; in its folder its address, its scripts, leases |
 //! | `seldom` | what is said once in a while |
 //! | `means` | memory, descriptors, time |
 //! | `tarpit` | where refusals wait that are made to wait |
@@ -50,6 +51,7 @@ mod relay;
 mod reserve;
 mod roll;
 mod seldom;
+mod store;
 mod stress;
 mod tarpit;
 mod tls;
@@ -59,6 +61,7 @@ mod wire;
 pub use config::Deployment;
 pub use gate::{Gate, serve, start};
 pub use probe::{Interview, interview};
+pub use store::judge as judge_store_url;
 pub use tls::{Certificate, Description};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

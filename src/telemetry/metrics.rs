@@ -8,6 +8,7 @@ use super::labels::{
     ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
 };
 use super::security::{OfSecurities, OfSecurity};
+use super::store::{OfStore, OfStores};
 use super::upkeep::Upkeep;
 use crate::event::{
     BanChange, Decision, Ending, Event, Fate, Force, LinkChange, LinkFailure, Origin, Outcome,
@@ -34,6 +35,7 @@ pub struct Metrics {
     securities: OfSecurities,
     upkeep: Upkeep,
     bans: OfBans,
+    stores: OfStores,
     rule_hits: IntCounterVec,
     buffer_used: IntGauge,
     buffer_limit: IntGauge,
@@ -97,6 +99,7 @@ impl Metrics {
             securities: OfSecurities::new(&registry),
             upkeep: Upkeep::new(&registry),
             bans: OfBans::new(&registry),
+            stores: OfStores::new(&registry),
             registry,
             rule_hits,
             buffer_used,
@@ -131,6 +134,11 @@ impl Metrics {
     /// The figures of bans.
     pub fn bans(&self) -> &OfBans {
         &self.bans
+    }
+
+    /// The figures of the shared store, from now on.
+    pub fn store(&self) -> OfStore {
+        self.stores.store()
     }
 
     /// Whether no new sessions are taken.

@@ -5,7 +5,7 @@
 //! | file | noun |
 //! |---|---|
 //! | `metrics`, `families` | counters and gauges; labels from closed enums and from the deployment file, never from the wire |
-//! | `security`, `upkeep`, `bans` | those of TLS and AUTH; of certificates and reloads; of bans |
+//! | `security`, `upkeep`, `bans`, `store` | those of TLS and AUTH; of certificates and reloads; of bans; of what gates share |
 //! | `labels` | the words of closed enums, as labels |
 //! | `log` | one line for each session and each refusal |
 //! | `queue` | the way from a session to a file, which never makes a session wait |
@@ -19,11 +19,13 @@ mod log;
 mod metrics;
 mod queue;
 mod security;
+mod store;
 mod upkeep;
 
 pub use bans::OfBans;
 pub use families::{OfComings, OfTarpit};
 pub use metrics::{Metrics, OfListener, OfRelay};
+pub use store::OfStore;
 
 use crate::event::Event;
 use queue::Queue;

@@ -33,6 +33,7 @@ pub(in crate::cli) fn outlook(path: &str, deployment: &Deployment, now: u64, fin
     }
     for (listener, section) in deployment.listeners.iter().zip(top.list("listener").iter()) {
         findings.extend(of_listener(listener, section));
+        findings.extend(of_limits(listener, deployment, section));
         let relay = deployment.relays.iter().find(|relay| relay.name == listener.relay);
         findings.extend(relay.and_then(|relay| of_passage(listener, relay, section)));
     }
@@ -61,6 +62,17 @@ fn of_state(folder: &str, top: &Section<'_>) -> Option<Diagnostic> {
         finding.with_help("the gate needs it to start: mkdir, or StateDirectory= in a unit of systemd")
     };
     (!Path::new(folder).is_dir()).then(warn)
+}
+
+/// A limit that is to be shared, and nothing to share it in.
+fn of_limits(listener: &Listener, deployment: &Deployment, section: &Section<'_>) -> Option<Diagnostic> {
+    let shared = listener.policy.allowances().iter().find(|limit| limit.shared)?;
+    let place = section.node("rules").map_or_else(|| section.place(), |node| &node.place);
+    let warn = || {
+        let message = format!("limit `{}` is shared, and there is no [store]", shared.id);
+        place.warning(message).with_help("each gate counts for itself, until there is one")
+    };
+    deployment.store.is_none().then(warn)
 }
 
 fn of_listener(listener: &Listener, section: &Section<'_>) -> Option<Diagnostic> {

@@ -149,7 +149,7 @@ fn ban(line: &str) -> Option<(IpNet, Duration, &str, &str)> {
 }
 
 /// Ids of checks and names of sessions are such.
-fn is_word(text: &str, most: usize) -> bool {
+pub(super) fn is_word(text: &str, most: usize) -> bool {
     let plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.');
     (1..=most).contains(&text.len()) && text.bytes().all(plain)
 }

@@ -75,8 +75,7 @@ impl Connection {
                 Action::StartTls(side) => drop(secures.try_push(side)),
                 Action::PassThrough => passes = true,
                 Action::Ask(question) => self.ask(question),
-                // Nobody grants allowances yet, so there is nothing to take from.
-                Action::Charge(_) => {}
+                Action::Charge(charge) => self.charge(charge),
                 Action::Ban(span) => sentence.pass(span),
                 Action::Learn(offer) => self.door.relay.learn(offer),
                 Action::Tell(event) => {

@@ -1,8 +1,9 @@
 //! Questions of a session that take longer than a turn.
 
 use super::Connection;
-use crate::policy::allowance::Balance;
+use crate::policy::allowance::{Balance, Charge};
 use crate::policy::auth::Backend;
+use crate::proxy::store::Taken;
 use crate::proxy::turn::Turn;
 use crate::session::{Answer, Answered, Asking, Happening, Question};
 use arrayvec::ArrayVec;
@@ -52,16 +53,31 @@ impl Connection {
                 Backend::Relay => Coming::Here(Answered::Unknown),
             },
             Asking::Name | Asking::Lists => Coming::Here(Answered::Unknown),
-            Asking::Allowances(charges) => {
-                let plenty = Balance { within: true, left: u32::MAX };
-                Coming::Here(Answered::Allowances(charges.iter().map(|_| plenty).collect()))
-            }
+            Asking::Allowances(charges) => self.take(charges),
         };
         let questions = self.questions.get_or_insert_default();
         if questions.is_full() {
             questions.remove(0);
         }
         questions.push(Open { number, answer });
+    }
+
+    /// Takes charges from the store, where they are shared, and from what this gate knows by itself.
+    fn take(&self, charges: Box<[Charge]>) -> Coming {
+        let taken = match &self.door.store {
+            Some(store) => store.take(self.session.policy(), charges, local),
+            None => Taken::Now(charges.iter().map(local).collect()),
+        };
+        match taken {
+            Taken::Now(balances) => Coming::Here(Answered::Allowances(balances)),
+            Taken::Later(answer) => Coming::Later(answer),
+        }
+    }
+
+    /// Takes a charge for which nobody waits.
+    pub(super) fn charge(&self, charge: Charge) {
+        // What is to come comes also if nobody listens.
+        drop(self.take(Box::new([charge])));
     }
 
     /// Tells the session an answer, once there is one.
@@ -80,4 +96,9 @@ impl Connection {
         self.tell(turn, Happening::Answered(answer));
         true
     }
+}
+
+/// Takes a charge from what this gate knows by itself. Nobody counts yet: there is plenty.
+fn local(_: &Charge) -> Balance {
+    Balance { within: true, left: u32::MAX }
 }
