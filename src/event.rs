@@ -118,7 +118,9 @@ pub struct Decision {
     pub code: Code,
     /// How long the reply is, or would have been, made to wait.
     pub tarpit: Option<Duration>,
-    /// What the peer said.
+    /// How long the client is, or would have been, kept out after it.
+    pub ban: Option<Duration>,
+    /// What the peer said; of a `[[limit]]` whose account it was and how full.
     pub detail: Excerpt,
 }
 

@@ -6,6 +6,7 @@
 //! | letter | meaning |
 //! |---|---|
 //! | `r` `l` `m` `s` `t` | the policy: bare line ends are refused, lenient, monitor, small limits, tarpits and rules |
+//! | `w` | the policy: how much in a time |
 //! | `a` `h` `n` | the link is opened at accept, hello, MAIL |
 //! | `u` | nothing was learned of the relay's offer |
 //! | `g` | a client is greeted although there is no relay |
@@ -27,7 +28,7 @@
 //! | `t` `d` | seconds pass, the deadline comes |
 //! | `g` `D` `M` | time is forgiven, the process drains, memory is short |
 //! | `H` `N` | the handshake that is on holds, fails |
-//! | `Y` `y` `U` | the question is answered yes, no, unknown; with a digit, one so many before it |
+//! | `Y` `y` `U` `n` | the question is answered yes, no, unknown, that nothing is left; with a digit, one so many before it |
 //! | `S` `s` `T` `L` | stress begins, is over; the tarpit is full; somebody else waits for a link |
 
 mod setup;
@@ -35,9 +36,10 @@ mod setup;
 use crate::witness::{Client, Relay};
 use crate::{alike, pieces};
 use gatepost::event::{Event, LinkFailure, Outcome, Secured, Side, TlsFailure};
+use gatepost::policy::allowance::Balance;
 use gatepost::policy::tls::{StartTls, TlsVersion};
 use gatepost::replay::Certificate;
-use gatepost::session::{Action, Answer, Answered, Happening, Moment, Output, Session};
+use gatepost::session::{Action, Answer, Answered, Asking, Happening, Moment, Output, Session};
 use gatepost::smtp::mail_data::LineEnds;
 use setup::Setup;
 use std::sync::Arc;
@@ -84,6 +86,8 @@ struct World {
     course: Course,
     /// The last question that was asked, and whether it was answered.
     question: (u32, bool),
+    /// How many allowances it was about.
+    charges: usize,
     verified: bool,
     polite: bool,
     cut: u8,
@@ -148,6 +152,7 @@ impl World {
             link: Link::Closed,
             course: Course::Plain,
             question: (0, true),
+            charges: 0,
             verified: setup.scene.relay_certificate == Certificate::Verified,
             polite: setup.polite,
             cut,
@@ -198,6 +203,10 @@ impl World {
             b'Y' => self.answers(Answered::Yes, behind),
             b'y' => self.answers(Answered::No, behind),
             b'U' => self.answers(Answered::Unknown, behind),
+            b'n' => {
+                let nothing = Balance { within: false, left: 0 };
+                self.answers(Answered::Allowances(vec![nothing; self.charges].into()), behind);
+            }
             b'S' => self.tell(Happening::Stressed),
             b's' => self.tell(Happening::Relieved),
             b'T' => self.tell(Happening::TarpitFull),
@@ -460,10 +469,14 @@ impl World {
                     self.course = Course::Passing;
                 }
                 Action::Ask(question) => {
+                    self.charges = match &question.what {
+                        Asking::Allowances(charges) => charges.len(),
+                        _ => 0,
+                    };
                     assert_ne!(question.number, self.question.0, "two questions with one number");
                     self.question = (question.number, false);
                 }
-                Action::Learn(_) => {}
+                Action::Learn(_) | Action::Charge(_) | Action::Ban(_) => {}
                 Action::Tell(event) => self.note(&event),
             }
         }

@@ -69,11 +69,21 @@ fn place(found: &Diagnostic, own: &str) {
 }
 
 /// The policies of conversations, under letters.
-const POLICIES: [(u8, &str); 10] = [
+const POLICIES: [(u8, &str); 11] = [
     (b'd', ""),
     (b'r', "[line_ends]\ncontent = \"reject\"\n[replies]\nfooter = \"see https://example.com\"\n"),
     (b'l', "[line_ends]\nlenient = [\"203.0.113.0/24\"]\n"),
     (b'm', "mode = \"monitor\"\n"),
+    (
+        b'w',
+        "[[limit]]\nid = \"connections\"\nkey = \"client.net\"\ncount = \"connections\"\nrate = \"60/min\"\n\
+         [[limit]]\nid = \"pairs\"\nkey = [\"mail.address\", \"rcpt.domain\"]\ncount = \"recipients\"\nrate = \"60/min\"\n\
+         tarpit = \"5s\"\nban = \"1h\"\n\
+         [[limit]]\nid = \"messages\"\nkey = \"hello.name\"\ncount = \"messages\"\nrate = \"60/min\"\nmode = \"monitor\"\n\
+         [[limit]]\nid = \"chunks\"\nkey = \"client.ip\"\ncount = \"command:BDAT\"\nrate = \"60/min\"\n\
+         [[limit]]\nid = \"replies\"\nkey = \"mail.domain\"\ncount = \"reply:DATA:5xx\"\nrate = \"60/min\"\n\
+         then = \"disconnect\"\n",
+    ),
     (
         b'c',
         "[verbs]\nSTARTTLS = {}\n[extensions]\noffer_add = [\"STARTTLS\"]\n[tls]\nrequire_for = [\"MAIL\"]\n",

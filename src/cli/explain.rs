@@ -6,7 +6,7 @@ use gatepost::event::{Decision, Event, Excerpt, Fate, Force, LinkChange};
 use gatepost::policy::Policy;
 use gatepost::policy::compile::{self, Compiled};
 use gatepost::policy::verdict::Action;
-use gatepost::replay::{Cuts, Player, Scene};
+use gatepost::replay::{Counted, Cuts, Player, Scene};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -93,6 +93,11 @@ fn said(dialogue: &str) -> impl Iterator<Item = &str> {
 
 /// Prints what came of a step, in the lanes of an expectation, so that it can become one.
 fn print(player: &mut Player, out: &mut dyn Write) -> io::Result<()> {
+    for Counted { id, amount, account, within } in player.counted.drain(..) {
+        let asks = if amount == 0 { "looks at".to_owned() } else { format!("counts {amount} for") };
+        let enough = if within { "" } else { ": not enough" };
+        writeln!(out, "   = {asks} `{id}` ({account}){enough}")?;
+    }
     for line in player.events.drain(..).filter_map(|event| reason(&event)) {
         writeln!(out, "   = {line}")?;
     }
@@ -132,7 +137,7 @@ fn reason(event: &Event) -> Option<String> {
 }
 
 fn verdict(decision: &Decision) -> String {
-    let Decision { id, origin, code, tarpit, .. } = decision;
+    let Decision { id, origin, code, tarpit, ban, .. } = decision;
     let done = match (decision.force, decision.action) {
         (Force::Enforced, Action::Reject) => format!("rejected with {code} by"),
         (Force::Enforced, Action::Disconnect) => format!("disconnected with {code} by"),
@@ -142,7 +147,12 @@ fn verdict(decision: &Decision) -> String {
         }
     };
     let late = tarpit.map_or_else(String::new, |tarpit| format!(", {tarpit:?} late"));
-    format!("{done} `{id}` ({origin}){late}")
+    let kept_out = match (ban, decision.force) {
+        (Some(ban), Force::Enforced) => format!("; the client is banned for {ban:?}"),
+        (Some(ban), Force::Observed) => format!("; the client would be banned for {ban:?}"),
+        (None, _) => String::new(),
+    };
+    format!("{done} `{id}` ({origin}){late}{kept_out}")
 }
 
 #[cfg(test)]

@@ -29,7 +29,11 @@ pub(super) fn print(out: &mut dyn Write) -> io::Result<Exit> {
             row.id, row.reply, row.response, row.section, row.meaning
         )?;
     }
-    writeln!(out, "\nBy these ids the log names who decided, and [[exempt]] what it excepts.")?;
+    writeln!(
+        out,
+        "\nBy these ids the log names who decided, and [[exempt]] what it excepts. Each [[limit]], [[rule]] and"
+    )?;
+    writeln!(out, "[[signature]] has the id that its file gives it.")?;
     Ok(Exit::Fine)
 }
 

@@ -106,13 +106,14 @@ impl Compiler<'_> {
         let (allow, deny) = self.clients();
         let relay = self.relay(allow.as_ref());
         let lenient = self.lenient();
-        let Opinions { index, exemptions, ids } = Opinions::compile(self);
+        let never_banned = self.never_banned();
+        let Opinions { index, exemptions, allowances, rations, ids } = Opinions::compile(self);
         let own = self.promises == Promises::Own;
         let meant = self.file.expects.iter().filter(|entry| self.is_own(&entry.place) == own);
         let expectations: Vec<_> = meant.filter_map(|entry| self.expectation(entry, &ids)).collect();
         if own {
             // The same rules among other lists are no more suspicious.
-            suspicion::check(self, &index, &expectations);
+            suspicion::check(self, &index, (&allowances, &rations), &expectations);
         }
         let (banner, footer) = (self.banner(), self.footer());
         let file = self.file;
@@ -143,7 +144,9 @@ impl Compiler<'_> {
             auth: self.auth.clone(),
             names: super::names::NamesRules::default(),
             dnslists: Vec::new(),
-            allowances: Vec::new(),
+            allowances,
+            rations,
+            never_banned,
         })
     }
 
@@ -232,7 +235,7 @@ impl Compiler<'_> {
         self.file.violations.iter().filter_map(read).collect()
     }
 
-    fn networks(&self, written: Option<&Located<Vec<Located<String>>>>, used: &str) -> Networks {
+    pub(super) fn networks(&self, written: Option<&Located<Vec<Located<String>>>>, used: &str) -> Networks {
         Networks(
             written.map(|texts| self.lists.gather(&texts.value, Kind::Address, used)).unwrap_or_default(),
         )

@@ -24,6 +24,8 @@ const ORDER: &[&str] = &[
     "lists",
     "violations",
     "replies",
+    "bans",
+    "limit",
     "rule",
     "exempt",
     "signature",

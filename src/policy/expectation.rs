@@ -3,6 +3,7 @@
 use super::auth::AuthPolicy;
 use super::compile::Compiler;
 use super::file::ExpectEntry;
+use super::source::Located;
 use super::verdict::Check;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,6 +22,8 @@ pub struct Expectation {
     pub tls: bool,
     /// The account as which it has authenticated.
     pub auth: Option<String>,
+    /// Limits of which so much is left, by their ids.
+    pub allowances: Vec<(String, u32)>,
     /// One dialogue for each value of `each`, `$each` replaced (one, if there is no `each`).
     pub dialogues: Vec<String>,
     /// Who decided.
@@ -48,6 +51,7 @@ impl Compiler<'_> {
             let message = format!("there is no check `{}`", rule.value.escape_debug());
             self.findings.add(rule.place.error(message).with_nearest(near));
         }
+        let allowances = entry.allowances.iter().filter_map(|text| self.left(text, ids)).collect();
         let dialogue = entry.dialogue.as_ref()?;
         let uses = dialogue.value.contains("$each");
         let dialogues = match &entry.each {
@@ -69,9 +73,27 @@ impl Compiler<'_> {
             client: entry.client.unwrap_or(SOMEBODY),
             tls: entry.tls,
             auth: entry.auth.as_ref().map(|account| account.value.clone()),
+            allowances,
             dialogues,
             rule: entry.rule.as_ref().map(|rule| rule.value.clone()),
             origin: entry.place.to_string(),
         })
+    }
+
+    /// `allowances = "harvesting 0"`: so much is left of a limit.
+    fn left(&self, text: &Located<String>, ids: &HashMap<String, Check>) -> Option<(String, u32)> {
+        let read = text.value.split_once(' ').and_then(|(id, left)| Some((id, left.trim().parse().ok()?)));
+        let Some((id, left)) = read else {
+            let finding = text.place.error("this says of no limit how much is left");
+            self.findings.add(finding.with_help("a limit's id and a number: \"harvesting 0\""));
+            return None;
+        };
+        let limits = ids.iter().filter(|(_, check)| matches!(check, Check::Allowance(_)));
+        if !limits.clone().any(|(known, _)| known == id) {
+            let near = super::nearest::nearest(id, limits.map(|(known, _)| known.as_str()));
+            let message = format!("there is no limit `{}`", id.escape_debug());
+            self.findings.add(text.place.error(message).with_nearest(near));
+        }
+        Some((id.to_owned(), left))
     }
 }

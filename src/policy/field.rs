@@ -206,6 +206,15 @@ impl Field {
         }
     }
 
+    /// Whether its value says who somebody is, so that it can be counted whose something is.
+    pub(super) fn names_somebody(self) -> bool {
+        match self.kind() {
+            Kind::Address | Kind::Domain | Kind::Mailbox => true,
+            Kind::Text => matches!(self, Field::Listener | Field::AuthUser),
+            Kind::Number(_) | Kind::Truth | Kind::Word => false,
+        }
+    }
+
     /// Whether it speaks of the reverse-path.
     pub(super) fn is_of_mail(self) -> bool {
         matches!(

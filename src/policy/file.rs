@@ -2,8 +2,10 @@
 
 use super::Mode;
 use super::auth::AuthTable;
+use super::ban::BanWords;
 use super::document::{Section, Word};
 use super::limits::{Limits, Stress};
+use super::rationing::LimitEntry;
 use super::source::{Findings, Located, Place};
 use super::tls::TlsTable;
 use super::tree::{Date, Entry, Node, Table};
@@ -31,6 +33,9 @@ pub(super) struct RuleFile<'d> {
     pub(super) lists: &'d [Entry],
     pub(super) violations: Vec<(Located<String>, Response)>,
     pub(super) replies: Replies,
+    /// `[bans] never`
+    pub(super) never_banned: Option<Located<Vec<Located<String>>>>,
+    pub(super) rationed: Vec<LimitEntry<'d>>,
     pub(super) rules: Vec<RuleEntry<'d>>,
     pub(super) exempts: Vec<ExemptEntry<'d>>,
     pub(super) signatures: Vec<SignatureEntry<'d>>,
@@ -102,6 +107,7 @@ pub(super) struct RuleEntry<'d> {
     pub(super) then: Option<Action>,
     pub(super) reply: Option<Located<String>>,
     pub(super) tarpit: Option<Located<Duration>>,
+    pub(super) ban: BanWords,
     pub(super) at: Option<At>,
     pub(super) mode: Option<Mode>,
     pub(super) until: Option<Located<Date>>,
@@ -125,6 +131,7 @@ pub(super) struct SignatureEntry<'d> {
     pub(super) matches: Vec<Located<String>>,
     pub(super) clean: Vec<Located<String>>,
     pub(super) tarpit: Option<Located<Duration>>,
+    pub(super) ban: BanWords,
     pub(super) locked: bool,
 }
 
@@ -136,6 +143,7 @@ pub(super) struct ExpectEntry {
     pub(super) client: Option<IpAddr>,
     pub(super) tls: bool,
     pub(super) auth: Option<Located<String>>,
+    pub(super) allowances: Vec<Located<String>>,
     pub(super) each: Option<Located<Vec<String>>>,
     pub(super) dialogue: Option<Located<String>>,
     pub(super) rule: Option<Located<String>>,
@@ -160,7 +168,7 @@ impl<'d> RuleFile<'d> {
     /// Reads a merged profile.
     pub(super) fn read(table: &'d Table, place: &'d Place, findings: &'d Findings) -> RuleFile<'d> {
         let top = Section::new("", table, place, findings);
-        for key in ["names", "dnslists", "limit", "dnslist"] {
+        for key in ["names", "dnslists", "dnslist"] {
             top.not_yet(key);
         }
         let (_, _) = (top.node("extends"), top.node("include"));
@@ -180,6 +188,8 @@ impl<'d> RuleFile<'d> {
             lists: top.section("lists").map(|section| section.entries()).unwrap_or_default(),
             violations: violations(&top),
             replies: top.section("replies").map(|section| replies(&section)).unwrap_or_default(),
+            never_banned: top.section("bans").and_then(|section| section.take("never")),
+            rationed: top.list("limit").iter().map(LimitEntry::read).collect(),
             rules: top.list("rule").iter().map(rule).collect(),
             exempts: top.list("exempt").iter().map(exempt).collect(),
             signatures: top.list("signature").iter().map(signature).collect(),
@@ -249,7 +259,6 @@ fn replies(section: &Section<'_>) -> Replies {
 }
 
 fn rule<'d>(section: &Section<'d>) -> RuleEntry<'d> {
-    section.not_yet("ban");
     // Words for people; the profile is printed with them, nothing else is made of them.
     let _: Option<Located<String>> = section.take("because");
     RuleEntry {
@@ -260,10 +269,15 @@ fn rule<'d>(section: &Section<'d>) -> RuleEntry<'d> {
         then: section.require("then").map(|then| then.value),
         reply: section.take("reply"),
         tarpit: section.take("tarpit"),
+        ban: ban(section),
         at: section.take("at").map(|at| at.value),
         mode: section.take("mode").map(|mode| mode.value),
         until: section.take("until"),
     }
+}
+
+fn ban(section: &Section<'_>) -> BanWords {
+    BanWords { span: section.take("ban"), private: section.take("private") }
 }
 
 fn exempt<'d>(section: &Section<'d>) -> ExemptEntry<'d> {
@@ -291,6 +305,7 @@ fn signature<'d>(section: &Section<'d>) -> SignatureEntry<'d> {
         matches: many(section, "matches"),
         clean: many(section, "clean"),
         tarpit,
+        ban: ban(section),
         locked,
     }
 }
@@ -306,6 +321,7 @@ fn expect(section: &Section<'_>) -> ExpectEntry {
         client: section.take("client").map(|client| client.value),
         tls: section.take("tls").is_some_and(|tls| tls.value),
         auth: section.take("auth"),
+        allowances: many(section, "allowances"),
         each: section.take("each"),
         dialogue,
         rule: section.take("rule"),

@@ -8,8 +8,10 @@
 mod agreement;
 pub mod allowance;
 pub mod auth;
+mod ban;
 pub mod compile;
 pub mod condition;
+pub mod count;
 pub mod dnslist;
 pub mod document;
 mod effective;
@@ -29,6 +31,9 @@ pub mod network;
 mod opinion;
 mod pattern;
 pub mod quantity;
+mod ration;
+mod rationing;
+mod reach;
 mod rule;
 pub mod source;
 mod suspicion;
@@ -39,16 +44,15 @@ mod wildcard;
 
 use crate::smtp::extension::{Extension, Extensions};
 use crate::smtp::parameter::Keyword;
-use crate::smtp::path::ForwardPath;
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Kind, Response, Violation};
 use condition::{Point, Scene};
-use field::Seen;
 use limits::{Limits, Pressure};
 use list::List;
 use lists::Networks;
 use network::NetworkSet;
+use ration::Ration;
 use rule::{Exemptions, RuleIndex};
 use source::{Diagnostic, Place};
 use std::cell::LazyCell;
@@ -100,6 +104,9 @@ pub struct Policy {
     names: names::NamesRules,
     dnslists: Vec<dnslist::DnsList>,
     allowances: Vec<allowance::Allowance>,
+    /// What is counted for each of them, in the same order.
+    rations: Vec<Ration>,
+    never_banned: Networks,
 }
 
 /// `[replies]`
@@ -280,7 +287,8 @@ impl Policy {
         };
         let relays_for_all = check == Check::Clients && self.relay.to.is_none();
         let monitored = (self.mode == Mode::Monitor && !relays_for_all)
-            || self.index.rule(check).is_some_and(|rule| rule.mode == Mode::Monitor);
+            || self.index.rule(check).is_some_and(|rule| rule.mode == Mode::Monitor)
+            || self.ration(check).is_some_and(|ration| ration.mode == Mode::Monitor);
         match word {
             _ if self.is_exempt(check, scene) => Weight::Nothing,
             Response::Tolerate => Weight::Nothing,
@@ -294,41 +302,6 @@ impl Policy {
     pub fn is_exempt(&self, check: Check, scene: &Scene<'_>) -> bool {
         // Compiling refuses exemptions from `relay` and from locked signatures, so none of them is found here.
         self.exemptions.hold(check, scene)
-    }
-
-    /// `[clients]`: whether this client may connect at all. A refusal is to be weighed as [`Check::Clients`].
-    pub fn admits_client(&self, client: IpAddr) -> bool {
-        self.allow.as_ref().is_none_or(|allow| allow.contains(client)) && !self.deny.contains(client)
-    }
-
-    /// Whether `client` is named in `[clients] allow`.
-    pub fn names_client(&self, client: IpAddr) -> bool {
-        self.allow.as_ref().is_some_and(|allow| allow.contains(client))
-    }
-
-    /// Whether a recipient is ours to relay to (`[relay] to`; local parts that route count as foreign; `<postmaster>` is
-    /// ours).
-    pub fn relays_to(&self, path: &ForwardPath<'_>) -> bool {
-        match (path, &self.relay.to) {
-            (_, None) | (ForwardPath::Postmaster, _) => true,
-            (ForwardPath::Mailbox(mailbox), Some(lists)) => {
-                let domain = Seen::Domain(mailbox.host.octets());
-                !mailbox.routes() && lists.iter().any(|list| list.contains(&domain))
-            }
-        }
-    }
-
-    /// `[relay] always`: passes opinions (RFC 5321 4.5.1).
-    pub fn always(&self, path: &ForwardPath<'_>) -> bool {
-        match path {
-            ForwardPath::Postmaster => true,
-            ForwardPath::Mailbox(mailbox) => {
-                // Where recipients may be anywhere, none of the domains is known to be ours.
-                self.relay.to.is_some()
-                    && self.relay.always.contains(&Seen::Text(mailbox.unquoted()))
-                    && self.relays_to(path)
-            }
-        }
     }
 
     /// Signatures, then opinions (`[[rule]]` in file order, parent first), for this point. The first that is to be
@@ -346,7 +319,7 @@ impl Policy {
             if matches!(check, Check::Rule(_)) && *always {
                 continue;
             }
-            match (self.weigh(check, scene), self.refusal(check)) {
+            match (self.weigh(check, scene), self.refusal(check, scene.client.ip())) {
                 (Weight::Enforce, Some(refusal)) => return Some(refusal),
                 (Weight::Observe, Some(refusal)) => observed(refusal),
                 _ => {}
@@ -355,26 +328,28 @@ impl Policy {
         None
     }
 
-    fn refusal(&self, check: Check) -> Option<Refusal> {
+    fn refusal(&self, check: Check, client: IpAddr) -> Option<Refusal> {
         if let Some(rule) = self.index.rule(check) {
             return Some(Refusal {
                 check,
                 action: rule.action,
                 reply: rule.reply.clone(),
                 tarpit: rule.tarpit,
-                ban: None,
+                ban: self.ban(rule.ban, client),
                 at_once: rule.at_once || !self.replies.delay,
             });
         }
         let signature = self.index.signature(check)?;
         let (reply, tarpit) = (signature.reply.clone(), signature.tarpit);
-        Some(Refusal { check, action: Action::Reject, reply, tarpit, ban: None, at_once: true })
+        let ban = self.ban(signature.ban, client);
+        Some(Refusal { check, action: Action::Reject, reply, tarpit, ban, at_once: true })
     }
 
     /// The id of a check as logs and `[[exempt]]` spell it.
     pub fn id(&self, check: Check) -> String {
         let rule = self.index.rule(check).map(|rule| &rule.id);
         let written = rule.or_else(|| self.index.signature(check).map(|signature| &signature.id));
+        let written = written.or_else(|| self.ration_id(check));
         written.cloned().or_else(|| check.built_in_id()).unwrap_or_default()
     }
 
@@ -383,6 +358,7 @@ impl Policy {
         let check = check.canonical();
         let rule = self.index.rule(check).map(|rule| &rule.place);
         let written = rule.or_else(|| self.index.signature(check).map(|signature| &signature.place));
+        let written = written.or_else(|| self.ration(check).map(|ration| &ration.place));
         written.or_else(|| self.origins.get(&check)).map_or_else(|| "built in".to_owned(), Place::to_string)
     }
 
@@ -409,10 +385,13 @@ impl Policy {
     /// Warns of rules that are still in monitor mode behind their `until`. The core has no clock: the caller says what
     /// day it is.
     pub fn warn_expired(&self, today: Date) -> Vec<Diagnostic> {
-        let rules = self.index.rules().iter().filter(|rule| rule.mode == Mode::Monitor);
-        let expired = rules.filter_map(|rule| {
-            let (until, place) = rule.until.as_ref().filter(|(until, _)| *until < today)?;
-            let message = format!("rule `{}` was to be monitored until {until}, and still is", rule.id);
+        let rules = self.index.rules().iter().map(|rule| ("rule", &rule.id, rule.mode, &rule.until));
+        let limits = self.allowances.iter().zip(&self.rations);
+        let limits = limits.map(|(known, ration)| ("limit", &known.id, ration.mode, &ration.until));
+        let watched = rules.chain(limits).filter(|(_, _, mode, _)| *mode == Mode::Monitor);
+        let expired = watched.filter_map(|(what, id, _, until)| {
+            let (until, place) = until.as_ref().filter(|(until, _)| *until < today)?;
+            let message = format!("{what} `{id}` was to be monitored until {until}, and still is");
             Some(place.warning(message).with_help("decide: enforce it, give it more time, or delete it"))
         });
         expired.collect()

@@ -2,12 +2,14 @@
 
 use super::Mode;
 use super::agreement::{named_verb, permittable};
+use super::allowance::Allowance;
 use super::compile::Compiler;
 use super::condition::{Point, When};
 use super::document::{not_yet, unknown_word};
 use super::field::{Field, Kind, Named, Seen};
 use super::file::{At, ExemptEntry, RuleEntry, SignatureEntry};
 use super::pattern::Clause;
+use super::ration::Ration;
 use super::rule::{Exemptions, Rule, RuleIndex, Signature};
 use super::source::{Diagnostic, Findings, Located, Place};
 use super::tree::{Node, Value};
@@ -26,6 +28,8 @@ const LATER_POINTS: &[&str] = &["TLS", "HEADER", "REPLY"];
 pub(super) struct Opinions {
     pub(super) index: RuleIndex,
     pub(super) exemptions: Exemptions,
+    pub(super) allowances: Vec<Allowance>,
+    pub(super) rations: Vec<Ration>,
     pub(super) ids: HashMap<String, Check>,
 }
 
@@ -35,17 +39,19 @@ impl Opinions {
             Check::built_in().filter_map(|check| Some((check.built_in_id()?, check))).collect();
         let signatures = compile_all(compiler, &compiler.file.signatures, &mut ids, Check::Signature);
         let rules = compile_all(compiler, &compiler.file.rules, &mut ids, Check::Rule);
+        let limits = compile_all(compiler, &compiler.file.rationed, &mut ids, Check::Allowance);
+        let (allowances, rations): (Vec<_>, Vec<_>) = limits.into_iter().unzip();
         let index = RuleIndex::new(signatures, rules);
         let mut exemptions = Exemptions::default();
         for entry in &compiler.file.exempts {
-            compiler.exempt(entry, &ids, &index, &mut exemptions);
+            compiler.exempt(entry, &ids, (&index, &rations), &mut exemptions);
         }
-        Opinions { index, exemptions, ids }
+        Opinions { index, exemptions, allowances, rations, ids }
     }
 }
 
 /// An entry that has an id and becomes something.
-trait Opinion {
+pub(super) trait Opinion {
     type Meaning;
     fn id(&self) -> Option<&Located<String>>;
     fn compile(&self, compiler: &Compiler<'_>) -> Option<Self::Meaning>;
@@ -112,11 +118,7 @@ impl Compiler<'_> {
             None => self.default_reply(on?, entry.place),
         };
         let mode = entry.mode.unwrap_or(Mode::Enforce);
-        if let Some(until) = entry.until.as_ref().filter(|_| mode != Mode::Monitor) {
-            let finding = until.place.warning("`until` means nothing for a rule that is enforced");
-            self.findings
-                .add(finding.with_help("it says how long a rule with mode = \"monitor\" is watched"));
-        }
+        self.until(entry.until.as_ref(), mode, "rule");
         Some(Rule {
             id: entry.id.as_ref()?.value.clone(),
             place: entry.place.clone(),
@@ -125,6 +127,7 @@ impl Compiler<'_> {
             action: entry.then?,
             reply: reply?,
             tarpit: self.tarpit(entry.tarpit.as_ref()),
+            ban: self.ban_alone(&entry.ban),
             at_once: entry.at == Some(At::Once),
             mode,
             until: entry.until.as_ref().map(|until| (until.value, until.place.clone())),
@@ -132,7 +135,7 @@ impl Compiler<'_> {
     }
 
     /// A refusal that comes late, but before the client has given up.
-    fn tarpit(&self, tarpit: Option<&Located<Duration>>) -> Option<Duration> {
+    pub(super) fn tarpit(&self, tarpit: Option<&Located<Duration>>) -> Option<Duration> {
         let tarpit = tarpit?;
         if tarpit.value.is_zero() || tarpit.value > LONGEST_TARPIT {
             let finding = tarpit.place.error("`tarpit` lies above zero, and not above one minute");
@@ -144,7 +147,7 @@ impl Compiler<'_> {
     }
 
     /// A reply that refuses: 4yz or 5yz.
-    fn refusing(&self, text: &Located<String>) -> Option<Reply> {
+    pub(super) fn refusing(&self, text: &Located<String>) -> Option<Reply> {
         let reply = self.reply(text)?;
         if reply.code.get() < 400 {
             let finding = text.place.error(format!("{} refuses nothing", reply.code.get()));
@@ -194,6 +197,7 @@ impl Compiler<'_> {
             clause,
             reply: self.default_reply(on?, entry.place)?,
             tarpit: self.tarpit(entry.tarpit.as_ref()),
+            ban: self.ban_alone(&entry.ban),
             locked: entry.locked,
         })
     }
@@ -217,7 +221,7 @@ impl Compiler<'_> {
         &self,
         entry: &ExemptEntry<'_>,
         ids: &HashMap<String, Check>,
-        index: &RuleIndex,
+        (index, rations): (&RuleIndex, &[Ration]),
         exemptions: &mut Exemptions,
     ) {
         let when = match entry.when {
@@ -242,7 +246,7 @@ impl Compiler<'_> {
                 self.findings.add(id.place.error(message).with_help("add the network to [clients] allow"));
                 continue;
             }
-            self.unknown_there(entry, id, *check, index);
+            self.unknown_there(entry, id, (*check, rations), index);
             if let Some(when) = &when {
                 exemptions.add(*check, when.clone());
             }
@@ -250,15 +254,28 @@ impl Compiler<'_> {
     }
 
     /// A field that its rule cannot know never fits, or always: neither was meant.
-    fn unknown_there(&self, entry: &ExemptEntry<'_>, id: &Located<String>, check: Check, index: &RuleIndex) {
-        let on = index.rule(check).map(|rule| rule.on);
-        let on = on.or_else(|| index.signature(check).map(|signature| signature.on));
-        let at_the_door = matches!(check, Check::Clients | Check::SessionsPerClient);
-        let on = on.or(at_the_door.then_some(Point::Connect));
-        let (Some(on), Some(node)) = (on, entry.when) else { return };
+    fn unknown_there(
+        &self,
+        entry: &ExemptEntry<'_>,
+        id: &Located<String>,
+        (check, rations): (Check, &[Ration]),
+        index: &RuleIndex,
+    ) {
+        let on = match check {
+            Check::Clients | Check::SessionsPerClient => vec![Point::Connect],
+            Check::Allowance(place) => {
+                let ration = usize::try_from(place).ok().and_then(|place| rations.get(place));
+                ration.map(|ration| ration.count.points().to_vec()).unwrap_or_default()
+            }
+            _ => {
+                let on = index.rule(check).map(|rule| rule.on);
+                on.or_else(|| index.signature(check).map(|signature| signature.on)).into_iter().collect()
+            }
+        };
+        let Some(node) = entry.when else { return };
         for (key, place) in keys(node) {
             if let Named::Known(field) = Field::named(key)
-                && !field.known_at(on)
+                && on.iter().any(|on| !field.known_at(*on))
             {
                 self.findings
                     .add(place.error(format!("`{key}` is not known yet when `{}` is asked", id.value)));
@@ -273,7 +290,7 @@ fn never_exempt(check: Check, index: &RuleIndex) -> Option<&'static str> {
 }
 
 /// The fields of a `when`.
-fn keys(node: &Node) -> Vec<(&str, &Place)> {
+pub(super) fn keys(node: &Node) -> Vec<(&str, &Place)> {
     match &node.value {
         Value::Table(table) => {
             table.entries().iter().map(|entry| (entry.key.as_str(), &entry.place)).collect()

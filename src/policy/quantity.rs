@@ -1,5 +1,6 @@
 //! Quantities with their units, as operators write them: `"5m"`, `"25MiB"`, `"30/min"`.
 
+use std::fmt;
 use std::time::Duration;
 
 /// A number of octets: `"64KiB"`, `"25MiB"`.
@@ -15,12 +16,18 @@ pub struct Rate {
     pub per: Duration,
 }
 
+/// In how long, in seconds; the first name of a period is the one that is written.
+const PERIODS: [(&str, u64); 5] = [("s", 1), ("min", 60), ("m", 60), ("h", 3_600), ("d", 86_400)];
+
 /// What a duration must look like.
 pub const DURATION: &str = "a duration like \"30s\", \"5m\", \"1h\" or \"2d\"";
 /// What a size must look like.
 pub const SIZE: &str = "a size like \"512B\", \"64KiB\", \"25MiB\" or \"1GiB\"";
 /// What a rate must look like.
 pub const RATE: &str = "a rate like \"500/s\", \"30/min\" or \"100/h\"";
+
+/// What a rate of octets must look like.
+pub const RATE_OF_OCTETS: &str = "a rate of octets like \"100MiB/h\" or \"1GiB/d\"";
 
 /// Digits in front, and the rest without the blanks between.
 fn split(text: &str) -> Option<(u64, &str)> {
@@ -59,14 +66,25 @@ pub fn size(text: &str) -> Option<Octets> {
 /// Reads a rate.
 pub fn rate(text: &str) -> Option<Rate> {
     let (count, unit) = split(text.trim())?;
-    let per = match unit.strip_prefix('/')?.trim_start() {
-        "s" => 1,
-        "m" | "min" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
+    let per = PERIODS.iter().find(|(name, _)| unit.strip_prefix('/').map(str::trim_start) == Some(name))?.1;
     (count > 0).then_some(Rate { count, per: Duration::from_secs(per) })
+}
+
+/// Reads a rate of octets.
+pub fn rate_of_octets(text: &str) -> Option<Rate> {
+    let (octets, period) = text.split_once('/')?;
+    let count = size(octets)?.0;
+    rate(&format!("{count}/{period}"))
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.per.as_secs();
+        match PERIODS.iter().find(|(_, period)| *period == seconds) {
+            Some((name, _)) => write!(f, "{}/{name}", self.count),
+            None => write!(f, "{}/{seconds}s", self.count),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -87,5 +105,8 @@ mod tests {
         assert_eq!(rate("30/min"), Some(Rate { count: 30, per: Duration::from_mins(1) }));
         assert_eq!(rate("0/s"), None);
         assert_eq!(rate("30"), None);
+        assert_eq!(rate("30MiB/h"), None);
+        assert_eq!(rate_of_octets("2KiB/m").map(|rate| rate.to_string()).as_deref(), Some("2048/min"));
+        assert_eq!(rate_of_octets("2000/h"), None);
     }
 }

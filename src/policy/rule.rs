@@ -4,6 +4,7 @@
 mod tests;
 
 use super::Mode;
+use super::ban::Ban;
 use super::condition::{Point, Scene, When};
 use super::index::{Index, Tables};
 use super::pattern::Clause;
@@ -25,6 +26,7 @@ pub(super) struct Rule {
     pub(super) action: Action,
     pub(super) reply: Reply,
     pub(super) tarpit: Option<Duration>,
+    pub(super) ban: Option<Ban>,
     pub(super) at_once: bool,
     pub(super) mode: Mode,
     pub(super) until: Option<(Date, Place)>,
@@ -39,6 +41,7 @@ pub(super) struct Signature {
     pub(super) clause: Clause,
     pub(super) reply: Reply,
     pub(super) tarpit: Option<Duration>,
+    pub(super) ban: Option<Ban>,
     pub(super) locked: bool,
 }
 

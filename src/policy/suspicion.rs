@@ -1,10 +1,13 @@
 //! Warnings: what is no error and yet hardly meant.
 
+use super::allowance::Allowance;
 use super::auth::AuthPolicy;
 use super::compile::Compiler;
 use super::condition::Point;
+use super::count::Count;
 use super::effective::Inline;
 use super::file::RuleEntry;
+use super::ration::Ration;
 use super::rule::{Rule, RuleIndex};
 use super::tls::StartTls;
 use super::{Expectation, Mode};
@@ -79,7 +82,13 @@ fn public_mx(compiler: &Compiler<'_>) {
 }
 
 /// Looks at rules one by one and against each other.
-pub(super) fn check(compiler: &Compiler<'_>, index: &RuleIndex, expectations: &[Expectation]) {
+pub(super) fn check(
+    compiler: &Compiler<'_>,
+    index: &RuleIndex,
+    rations: (&[Allowance], &[Ration]),
+    expectations: &[Expectation],
+) {
+    of_rations(compiler, rations.1);
     for rule in index.rules() {
         if let Some(reason) = rule.when.never() {
             warn(compiler, rule, &format!("can never match: {reason}"), None);
@@ -101,7 +110,25 @@ pub(super) fn check(compiler: &Compiler<'_>, index: &RuleIndex, expectations: &[
         }
     }
     hidden(compiler, index);
-    unproved(compiler, index, expectations);
+    unproved(compiler, index, rations, expectations);
+}
+
+/// Looks at limits: those that never count anything.
+fn of_rations(compiler: &Compiler<'_>, rations: &[Ration]) {
+    let listed = |verb: Verb| compiler.file.verbs.iter().any(|entry| entry.name.value == verb.facts().name);
+    for ration in rations {
+        if let Some(reason) = ration.when.never() {
+            let message = format!("this limit counts nothing: its `when` can never match, {reason}");
+            compiler.findings.add(ration.place.warning(message));
+        }
+        if let Count::Commands(Some(verb)) | Count::Replies(verb, _) = ration.count
+            && !listed(verb)
+        {
+            let message =
+                format!("`{}` counts nothing: {} is not in [verbs]", ration.count, verb.facts().name);
+            compiler.findings.add(ration.place.warning(message));
+        }
+    }
 }
 
 fn warn(compiler: &Compiler<'_>, rule: &Rule, what: &str, help: Option<&str>) {
@@ -132,24 +159,32 @@ fn hidden(compiler: &Compiler<'_>, index: &RuleIndex) {
     }
 }
 
-/// Enforced rules that no expectation names: said once for the file.
-fn unproved(compiler: &Compiler<'_>, index: &RuleIndex, expectations: &[Expectation]) {
+/// Enforced rules and limits that no expectation names: said once for the file.
+fn unproved(
+    compiler: &Compiler<'_>,
+    index: &RuleIndex,
+    (allowances, rations): (&[Allowance], &[Ration]),
+    expectations: &[Expectation],
+) {
     let named: HashSet<&str> = expectations.iter().filter_map(|known| known.rule.as_deref()).collect();
-    let unproved: Vec<&Rule> = index
-        .rules()
-        .iter()
-        .filter(|rule| rule.mode == Mode::Enforce && compiler.is_own(&rule.place))
-        .filter(|rule| !named.contains(rule.id.as_str()))
-        .collect();
-    let Some(first) = unproved.first() else { return };
-    let ids: Vec<_> = unproved.iter().map(|rule| format!("`{}`", rule.id)).collect();
-    let message = match ids.as_slice() {
-        [one] => format!("rule {one} has no [[expect]] that names it"),
-        several => {
-            format!("{} rules have no [[expect]] that names them: {}", several.len(), several.join(", "))
-        }
-    };
-    compiler.findings.add(
-        first.place.warning(message).with_help("an [[expect]] with `rule = \"...\"` proves what it does"),
-    );
+    let rules = index.rules().iter().map(|rule| (&rule.id, &rule.place, rule.mode));
+    let limits = allowances.iter().zip(rations);
+    let limits = limits.map(|(known, ration)| (&known.id, &ration.place, ration.mode));
+    for (what, known) in [("rule", rules.collect::<Vec<_>>()), ("limit", limits.collect())] {
+        let unproved = known.iter().filter(|(id, place, mode)| {
+            *mode == Mode::Enforce && compiler.is_own(place) && !named.contains(id.as_str())
+        });
+        let unproved: Vec<_> = unproved.map(|(id, place, _)| (format!("`{id}`"), place)).collect();
+        let Some((_, first)) = unproved.first() else { continue };
+        let ids: Vec<_> = unproved.iter().map(|(id, _)| id.as_str()).collect();
+        let message = match ids.as_slice() {
+            [one] => format!("{what} {one} has no [[expect]] that names it"),
+            several => {
+                let (number, ids) = (several.len(), several.join(", "));
+                format!("{number} {what}s have no [[expect]] that names them: {ids}")
+            }
+        };
+        let help = "an [[expect]] with `rule = \"...\"` proves what it does";
+        compiler.findings.add(first.warning(message).with_help(help));
+    }
 }

@@ -9,7 +9,7 @@ mod file;
 mod tests;
 
 use super::means::{Means, time_of_day};
-use super::{config::Reserve, lock};
+use super::lock;
 use crate::event::Ban;
 use crate::policy::Policy;
 use crate::session::Moment;
@@ -185,9 +185,9 @@ impl Bans {
     }
 }
 
-/// Whether the rules of a listener except an address of a network from bans.
+/// Whether the rules of a listener except a network from bans. Whether one of the house may be banned was decided when it was.
 pub(super) fn spares(policy: &Policy, network: IpNet) -> bool {
-    policy.networks(Reserve::LIST).is_some_and(|partners| partners.touches(network))
+    !policy.may_ban(network.addr(), true)
 }
 
 fn told(network: IpNet, entry: &Entry, now: Moment) -> Ban {

@@ -1,7 +1,7 @@
 //! The tests of a rule file.
 
 use super::player::Cuts;
-use super::scene::Scene;
+use super::scene::{Allowances, Scene};
 use super::transcript::Transcript;
 use crate::event::{Event, Force};
 use crate::policy::{Expectation, Policy};
@@ -47,6 +47,7 @@ fn play(policy: &Arc<Policy>, expectation: &Expectation, dialogue: &str) -> Resu
         client: expectation.client,
         tls: expectation.tls,
         auth: expectation.auth.clone(),
+        allowances: Allowances::Left(expectation.allowances.clone()),
         ..Scene::default()
     };
     let place = |difference: super::Difference| {

@@ -7,11 +7,13 @@
 mod expectation;
 mod player;
 mod polite;
+mod purse;
 mod scene;
 mod transcript;
 
 pub use expectation::{Outcome, expectations};
 pub use player::{Cuts, Player};
 pub use polite::{Message, Polite};
-pub use scene::{Backend, Certificate, Handshakes, RelayScene, Scene};
+pub use purse::Counted;
+pub use scene::{Allowances, Backend, Certificate, Handshakes, RelayScene, Scene};
 pub use transcript::{Difference, Transcript};

@@ -3,7 +3,8 @@
 mod course;
 
 use super::polite::Polite;
-use super::scene::{Backend, Certificate, Handshakes, RelayScene, Scene};
+use super::purse::{Counted, Purse};
+use super::scene::{Allowances, Backend, Certificate, Handshakes, RelayScene, Scene};
 use crate::event::{Event, LinkFailure, Side, TlsFailure};
 use crate::policy::Policy;
 use crate::session::{Action, Happening, Moment, Offer, Output, Question, Session};
@@ -34,6 +35,12 @@ pub struct Player {
     relay_in_tls: bool,
     handshakes: Handshakes,
     backend: Backend,
+    allowances: Allowances,
+    purse: Purse,
+    /// What was counted and nobody took note of yet.
+    pub counted: Vec<Counted>,
+    /// Bans that nobody took note of yet.
+    pub bans: Vec<Duration>,
     /// The last question that was asked.
     pub question: Option<Question>,
     certificate: Certificate,
@@ -73,7 +80,15 @@ struct Kept {
 impl Player {
     /// A session that has just begun.
     pub fn new(policy: Arc<Policy>, scene: &Scene, cuts: Cuts) -> Self {
+        let left = match &scene.allowances {
+            Allowances::Left(left) => left.clone(),
+            Allowances::Unknown | Allowances::Awaited => Vec::new(),
+        };
         let mut player = Self {
+            purse: Purse::new(Arc::clone(&policy), left),
+            allowances: scene.allowances.clone(),
+            counted: Vec::new(),
+            bans: Vec::new(),
             session: Session::new(scene.setting(policy)),
             out: Output::default(),
             now: Moment::after_start(Duration::from_secs(1)),
@@ -250,8 +265,8 @@ impl Player {
                 Action::StartTls(side) => self.course = Course::Handshake(side),
                 Action::PassThrough => self.course = Course::Passing,
                 Action::Ask(question) => self.note_question(question),
-                // Nobody counts here, and nobody comes again.
-                Action::Charge(_) | Action::Ban(_) => {}
+                Action::Charge(charge) => self.counted.push(self.purse.charge(self.now, &charge)),
+                Action::Ban(span) => self.bans.push(span),
                 Action::CloseClient(_) => self.client_closed = true,
                 Action::Learn(offer) => self.learned = Some(offer),
                 Action::Tell(event) => self.events.push(event),
@@ -261,7 +276,7 @@ impl Player {
         if let (Course::Handshake(side), Handshakes::Hold) = (self.course, self.handshakes) {
             self.handshake_ends(side, Ok(()));
         }
-        if let Backend::Says(what) = self.backend.clone() {
+        if let (Backend::Says(what), true) = (self.backend.clone(), self.asks_credentials()) {
             self.answer_question(what);
         }
         // Answers of the relay may have come of what was sent; they are shown in the next turn.

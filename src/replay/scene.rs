@@ -30,6 +30,8 @@ pub struct Scene {
     pub auth: Option<String>,
     /// What is said to a question.
     pub backend: Backend,
+    /// How allowances stand.
+    pub allowances: Allowances,
     /// Whether the link is secured by STARTTLS.
     pub relay_tls: RelayTls,
     /// How the relay learns who the client is.
@@ -50,6 +52,17 @@ pub enum Backend {
     /// This, at once.
     Says(Answered),
     /// What the transcript says.
+    Awaited,
+}
+
+/// How allowances stand (`[[limit]]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowances {
+    /// Full at the beginning, but for these, by the id of their limit; from then on they are counted.
+    Left(Vec<(String, u32)>),
+    /// Nobody can say.
+    Unknown,
+    /// As the transcript says.
     Awaited,
 }
 
@@ -107,6 +120,7 @@ impl Default for Scene {
             tls: false,
             auth: None,
             backend: Backend::Says(Answered::Yes),
+            allowances: Allowances::Left(Vec::new()),
             relay_tls: RelayTls::None,
             identity: Identity::None,
             relay_in_tls: false,
@@ -170,6 +184,9 @@ impl Scene {
             ("backend", "no") => self.backend = Backend::Says(Answered::No),
             ("backend", "unknown") => self.backend = Backend::Says(Answered::Unknown),
             ("backend", "awaited") => self.backend = Backend::Awaited,
+            ("allowances", "unknown") => self.allowances = Allowances::Unknown,
+            ("allowances", "awaited") => self.allowances = Allowances::Awaited,
+            ("allowances", _) => self.allowances = left(self.allowances.clone(), value)?,
             ("relay-tls", "opportunistic") => self.relay_tls = RelayTls::Opportunistic,
             ("relay-tls", "required") => self.relay_tls = RelayTls::Required,
             ("relay-tls", "implicit") => self.relay_in_tls = true,
@@ -184,6 +201,17 @@ impl Scene {
         }
         Ok(())
     }
+}
+
+/// One more limit of which so much is left: `harvesting 0`.
+fn left(allowances: Allowances, value: &str) -> Result<Allowances, String> {
+    let one = value.split_once(' ').and_then(|(id, left)| Some((id.to_owned(), left.trim().parse().ok()?)));
+    let mut all = match allowances {
+        Allowances::Left(all) => all,
+        Allowances::Unknown | Allowances::Awaited => Vec::new(),
+    };
+    all.push(one.ok_or_else(|| format!("`{value}` is no limit with what is left of it"))?);
+    Ok(Allowances::Left(all))
 }
 
 fn no_service(value: &str) -> Result<NoService, String> {

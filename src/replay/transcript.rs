@@ -17,15 +17,16 @@
 //! Consecutive `C>` lines leave in one segment, consecutive `R=` lines are one message. In all lanes `\r`, `\n`, `\0`, `\t`, `\\` and `\xNN` stand for octets, a
 //! `\` at the end of a line leaves out its CRLF; `C< 250*` takes a whole reply, however many lines it has; and `{{a*500}}` is 500 times `a`.
 
+mod happening;
+
 use super::player::{Cuts, Player};
 use super::scene::{Backend, Handshakes, RelayScene, Scene};
-use crate::event::{Event, Force, Side, TlsFailure};
+use crate::event::{Event, Force};
 use crate::policy::Policy;
 use crate::policy::verdict::Action;
-use crate::session::{Answered, Happening};
+use happening::{HANDSHAKES, answer, happens};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A conversation, read.
 #[derive(Clone, Debug)]
@@ -35,19 +36,6 @@ pub struct Transcript {
     pub rules: String,
     steps: Vec<(usize, Step)>,
 }
-
-/// What may become of a handshake.
-const HANDSHAKES: [&str; 5] = [
-    "client secured",
-    "client handshake fails",
-    "client shows no certificate",
-    "relay secured",
-    "relay handshake fails",
-];
-
-/// What may be said to a question.
-const ANSWERS: [(&str, Answered); 3] =
-    [("answer yes", Answered::Yes), ("answer no", Answered::No), ("answer unknown", Answered::Unknown)];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -237,63 +225,6 @@ fn verdict(player: &mut Player, words: &str) -> Result<(), String> {
     let Some((at, text)) = next else { return Err(format!("no verdict `{words}`")) };
     player.events.drain(..=at);
     if text == words { Ok(()) } else { Err(format!("the verdict is `{text}`, not `{words}`")) }
-}
-
-fn happens(player: &mut Player, what: &str) -> Result<(), String> {
-    match what {
-        "client ends" => player.happens(Happening::Ended(Side::Client)),
-        "relay ends" => player.happens(Happening::Ended(Side::Relay)),
-        "relay goes" => player.relay_goes(),
-        "client secured" => return player.handshake_holds(Side::Client),
-        "relay secured" => return player.handshake_holds(Side::Relay),
-        "client handshake fails" => return player.handshake_fails(Side::Client, TlsFailure::Alert),
-        "client shows no certificate" => {
-            return player.handshake_fails(Side::Client, TlsFailure::Certificate);
-        }
-        "relay handshake fails" => return player.handshake_fails(Side::Relay, TlsFailure::Alert),
-        "uninspected" if player.is_passing() => {}
-        "inspected" if !player.is_passing() => {}
-        "stress" => player.happens(Happening::Stressed),
-        "relief" => player.happens(Happening::Relieved),
-        "tarpit full" => player.happens(Happening::TarpitFull),
-        "link recalled" => player.happens(Happening::LinkRecalled),
-        "drain" => player.happens(Happening::Draining),
-        "drain over" => player.happens(Happening::DrainOver),
-        "memory short" => player.happens(Happening::MemoryShort),
-        "client closed" if player.client_closed => {}
-        "client not closed" if !player.client_closed => {}
-        "link closed" if !player.linked() => {}
-        "link open" if player.linked() => {}
-        "offer learned" if player.learned.is_some() => {}
-        "offer not learned" if player.learned.is_none() => {}
-        "client closed" | "client not closed" | "offer learned" | "offer not learned" | "link closed"
-        | "link open" | "uninspected" | "inspected" => {
-            return Err(format!("it is not so that: {what}"));
-        }
-        "late answer yes" => player.answers_late(Answered::Yes),
-        _ if answer(what).is_some_and(|what| player.answers(what)) => {}
-        _ => {
-            let span = what.strip_suffix(" pass").and_then(duration);
-            player.pass(span.ok_or_else(|| format!("`{what}` cannot happen"))?);
-        }
-    }
-    Ok(())
-}
-
-/// What a line says to a question.
-fn answer(words: &str) -> Option<Answered> {
-    ANSWERS.iter().find(|(known, _)| *known == words).map(|(_, what)| what.clone())
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at_checked(text.find(|c: char| !c.is_ascii_digit())?)?;
-    let number = number.parse().ok()?;
-    Some(match unit {
-        "s" => Duration::from_secs(number),
-        "m" => Duration::from_mins(number),
-        "h" => Duration::from_hours(number),
-        _ => return None,
-    })
 }
 
 impl Pattern {

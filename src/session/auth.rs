@@ -13,6 +13,7 @@ use super::question::Secret;
 use super::{Answer, Answered, Asking, Output, Question, Session, replies};
 use crate::event::{Attempt, AuthOutcome, Event, Fate, Side};
 use crate::policy::auth::Backend;
+use crate::policy::count::Deed;
 use crate::policy::verdict::{Action, AuthCheck, Check};
 use crate::smtp::base64::{self, LONGEST_LINE};
 use crate::smtp::command::{Argument, Command};
@@ -144,6 +145,7 @@ impl Session {
         if class == Class::Intermediate {
             return Self::pass(heard, out);
         }
+        self.count(Deed::Answered(Verb::Auth, heard.code), out);
         if let Some(Stage::Auth(dialogue)) = self.phase.turn(Stage::Idle) {
             match class {
                 Class::Positive => self.authenticated(*dialogue, KnownTo::Relay, out),
@@ -202,6 +204,9 @@ impl Session {
 
     /// A question was answered; if it is not the one that is waited for, that is of no interest.
     pub(super) fn heed(&mut self, now: Moment, answer: &Answer, out: &mut Output) {
+        if self.hear_counsel(now, answer, out) {
+            return;
+        }
         if self.phase.dialogue().is_some_and(|dialogue| dialogue.turn == Whose::Driver(answer.number)) {
             self.turn = now;
             self.judged(now, &answer.what, out);
@@ -216,7 +221,8 @@ impl Session {
 
     /// Whether the session waits for an answer to a question.
     pub(super) fn asks(&self) -> bool {
-        self.phase.dialogue().is_some_and(|dialogue| matches!(dialogue.turn, Whose::Driver(_)))
+        self.asks_allowances()
+            || self.phase.dialogue().is_some_and(|dialogue| matches!(dialogue.turn, Whose::Driver(_)))
     }
 
     /// What the gate's own backend says of an exchange.
@@ -230,6 +236,7 @@ impl Session {
                     self.release_link(now, out);
                 }
                 self.answer(&replies::AUTHENTICATED, out);
+                self.count(Deed::Answered(Verb::Auth, replies::AUTHENTICATED.code), out);
             }
             Answered::No => {
                 self.attempted(dialogue.mechanism, AuthOutcome::Failed, out);
@@ -265,12 +272,16 @@ impl Session {
     }
 
     /// An AUTH command that did not even begin.
-    pub(super) fn auth_refused(command: &Command<'_>, out: &mut Output) {
+    pub(super) fn auth_refused(command: &Command<'_>, check: Check, out: &mut Output) {
         let mechanism = match command.argument {
             Ok(Argument::Auth { mechanism, .. }) => Mechanism::from_wire(mechanism),
             _ => None,
         };
-        out.tell(Event::Auth(Box::new(Attempt { mechanism, account: None, outcome: AuthOutcome::Broken })));
+        let outcome = match check {
+            Check::Allowance(_) => AuthOutcome::Deferred,
+            _ => AuthOutcome::Broken,
+        };
+        out.tell(Event::Auth(Box::new(Attempt { mechanism, account: None, outcome })));
     }
 
     /// The client has authenticated elsewhere, or is believed to have: a dialogue that begins behind it.

@@ -8,7 +8,8 @@ use super::phase::{Phase, Place, Stage};
 use super::{Output, Session, replies};
 use crate::event::{Ending, Event, Fate, Force, Outcome, Side};
 use crate::policy::Weight;
-use crate::policy::verdict::{Action, Refusal, Verdict};
+use crate::policy::count::Deed;
+use crate::policy::verdict::{Action, Check, Refusal, Verdict};
 use crate::smtp::command::{self, Argument, Command};
 use crate::smtp::line::{self, Cut};
 use crate::smtp::mail_data::LineEnds;
@@ -173,13 +174,26 @@ impl Session {
             return Turn::Waits;
         };
         let spoken = Spoken { command: &command, length, line: body, followed };
-        let judgement = self.judge(now, spoken, place);
+        let judgement = match self.judge(now, spoken, place) {
+            Ok(judgement) => judgement,
+            Err(charges) => {
+                self.ask_allowances(now, charges, out);
+                return Turn::Waits;
+            }
+        };
         if let Verdict::Refuse(refusal) = &judgement.verdict
             && !self.exchange.is_empty()
             && self.sentence(refusal.clone()).action == Action::Disconnect
         {
             // Replies leave in the order of the commands, the last word too.
             return Turn::Waits;
+        }
+        // What was refused before any limit was asked was a command all the same.
+        if self.counsel.is_none()
+            && matches!(judgement.verdict, Verdict::Refuse(_))
+            && self.setting.policy.counts_anything()
+        {
+            self.count_in(Deed::Commanded(command.verb), 1, &self.scene(now, spoken), out);
         }
         let turn = match Cleared::judged(&command, judgement.verdict) {
             Err(refusal) => self.refuse_command(now, refusal, &command, body, out),
@@ -208,6 +222,9 @@ impl Session {
 
     fn taken(&mut self, verb: Verb, length: usize, fate: Fate, out: &mut Output) -> Turn {
         self.tally.commands = self.tally.commands.saturating_add(1);
+        if let Reading::Lines = self.reading {
+            self.counsel = None;
+        }
         if verb == Verb::Mail {
             // RFC 9422 4.1: every one counts, the refused ones included.
             self.tally.transactions = self.tally.transactions.saturating_add(1);
@@ -244,7 +261,7 @@ impl Session {
             out.tell(Event::Recipient(Outcome::RefusedByGate));
         }
         if command.verb == Verb::Auth {
-            Self::auth_refused(command, out);
+            Self::auth_refused(command, refusal.check, out);
         }
         self.refuse(now, refusal, Some(command.verb), body, out);
         Turn::Taken(Fate::Refused)
@@ -258,7 +275,13 @@ impl Session {
         if chunk.left == 0
             && let Reading::Swallow(chunk) = std::mem::replace(&mut self.reading, Reading::Lines)
         {
+            let (check, code) = (chunk.refusal.check, chunk.refusal.reply.code);
             self.refuse(now, chunk.refusal, Some(Verb::Bdat), b"BDAT", out);
+            self.counsel = None;
+            if !matches!(check, Check::Verb(_)) {
+                // Where no chunk ever passes, DATA may.
+                self.chunk_refused(now, code, out);
+            }
         }
         step
     }

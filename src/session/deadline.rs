@@ -17,6 +17,9 @@ impl Session {
         if self.is_over() {
             return None;
         }
+        if let Some(until) = self.counsel_deadline() {
+            return Some(until);
+        }
         match self.phase {
             Phase::Connecting(Some(until)) | Phase::Passing(until) => return Some(until),
             Phase::Securing(since) => return Some(since + self.limits().line_time),
@@ -105,6 +108,9 @@ impl Session {
     pub(super) fn deadline_passed(&mut self, now: Moment, out: &mut Output) {
         if self.deadline().is_none_or(|deadline| deadline > now) {
             return;
+        }
+        if self.asks_allowances() {
+            return self.without_counsel(now, out);
         }
         match self.phase {
             Phase::Connecting(Some(_)) => return self.welcome(now, out),

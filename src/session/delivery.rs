@@ -5,15 +5,17 @@ use super::content::{Content, Fault};
 use super::exchange::Own;
 use super::judge::{refusal, violation};
 use super::link::Link;
-use super::phase::{Phase, Stage};
+use super::phase::{Phase, Place, Stage};
 use super::{Output, Session};
 use crate::event::{Event, Outcome, Transfer};
 use crate::policy::Weight;
 use crate::policy::condition::Point;
+use crate::policy::count::Deed;
 use crate::policy::limits::Limit;
 use crate::policy::verdict::{Action, Check, Refusal};
 use crate::smtp::parameter::Body;
 use crate::smtp::reply::{Class, Code, Heard, Reply};
+use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Response, Violation};
 
 impl Session {
@@ -97,6 +99,18 @@ impl Session {
         }
     }
 
+    /// A chunk did not even begin. What others the message has, or had, make no whole (RFC 3030 2).
+    pub(super) fn chunk_refused(&mut self, now: Moment, code: Code, out: &mut Output) {
+        if !matches!(self.phase.place(), Some(Place::Recipients | Place::Chunks)) {
+            return;
+        }
+        self.transferred(outcome(code, Outcome::RefusedByGate), Some(code), out);
+        self.phase.turn(Stage::Spoiled);
+        if matches!(self.link, Link::Open { .. }) {
+            self.exchange.say(now, Own::Reset, out);
+        }
+    }
+
     /// The limits and rules that only the whole content can break.
     fn judge_whole(&mut self, now: Moment, out: &mut Output) {
         let (found, observed) = self.weigh_whole(now);
@@ -174,12 +188,16 @@ impl Session {
         match fault {
             Fault::Gate(refusal) => {
                 let code = refusal.reply.code;
+                self.count(Deed::Answered(Verb::Data, code), out);
                 self.transferred(outcome(code, Outcome::RefusedByGate), Some(code), out);
                 self.phase.turn(Stage::Idle);
                 self.refuse(now, refusal, None, b"", out);
             }
             Fault::Relay(words) => {
                 let code = words.code();
+                if let Some(code) = code {
+                    self.count(Deed::Answered(Verb::Data, code), out);
+                }
                 let outcome = code.map_or(Outcome::Deferred, |code| outcome(code, Outcome::RefusedByRelay));
                 self.transferred(outcome, code, out);
                 self.phase.turn(Stage::Idle);
@@ -195,6 +213,7 @@ impl Session {
             _ => outcome(heard.code, Outcome::RefusedByRelay),
         };
         self.transferred(outcome, Some(heard.code), out);
+        self.count(Deed::Answered(Verb::Data, heard.code), out);
         self.phase.turn(Stage::Idle);
         Self::pass(heard, out);
         if outcome == Outcome::Accepted {
@@ -214,12 +233,12 @@ impl Session {
     /// Tells how the mail transaction ended.
     pub(super) fn transferred(&self, outcome: Outcome, code: Option<Code>, out: &mut Output) {
         let Some(transaction) = self.phase.transaction() else { return };
-        out.tell(Event::Message(Transfer {
-            outcome,
-            recipients: transaction.accepted,
-            octets: self.phase.content().map_or(0, |content| content.seen().octets),
-            code,
-        }));
+        let (recipients, content) = (transaction.accepted, self.phase.content());
+        let octets = content.map_or(0, |content| content.seen().octets);
+        if octets > 0 {
+            self.count_many(Deed::Sent, u32::try_from(octets).unwrap_or(u32::MAX), out);
+        }
+        out.tell(Event::Message(Transfer { outcome, recipients, octets, code }));
     }
 }
 

@@ -4,11 +4,13 @@
 mod tables;
 
 use super::clock::Moment;
+use super::counsel::Halt;
 use super::hello::Hello;
 use super::offer::{self, Announced, Offer};
 use super::phase::Place;
 use super::transaction::Transaction;
-use super::{Session, link::Link};
+use super::{Session, link::Link, replies};
+use crate::policy::allowance::Charge;
 use crate::policy::condition::{CommandScene, HelloScene, MailScene, Point, Scene};
 use crate::policy::limits::Limit;
 use crate::policy::verdict::{Action, Check, Refusal, Verdict};
@@ -65,22 +67,29 @@ const CARRIED: [Verb; 15] = [
 ];
 
 /// One judgement in the making.
-struct Judge<'s> {
-    session: &'s Session,
-    scene: Scene<'s>,
-    observed: Vec<Refusal>,
+pub(super) struct Judge<'s> {
+    pub(super) session: &'s Session,
+    pub(super) scene: Scene<'s>,
+    pub(super) observed: Vec<Refusal>,
 }
 
 impl Session {
-    /// Judges one command. Nothing is counted or told here: a command may be judged again when it had to wait.
-    pub(super) fn judge(&self, now: Moment, spoken: Spoken<'_>, place: Place) -> Judgement {
+    /// Judges one command. Nothing is counted or told here: a command may be judged again when it had to wait. Err: this
+    /// has to be asked first.
+    pub(super) fn judge(
+        &self,
+        now: Moment,
+        spoken: Spoken<'_>,
+        place: Place,
+    ) -> Result<Judgement, Vec<Charge>> {
         let scene = self.scene(now, spoken);
         let mut judge = Judge { session: self, scene, observed: Vec::new() };
         let (verdict, held) = match judge.decide(spoken, place) {
             Ok(held) => (Verdict::Forward, held),
-            Err(refusal) => (Verdict::Refuse(refusal), None),
+            Err(Halt::Refused(refusal)) => (Verdict::Refuse(refusal), None),
+            Err(Halt::Asks(charges)) => return Err(charges),
         };
-        Judgement { verdict, observed: judge.observed, held }
+        Ok(Judgement { verdict, observed: judge.observed, held })
     }
 
     /// The scene without a command.
@@ -103,7 +112,7 @@ impl Session {
         }
     }
 
-    fn scene<'s>(&'s self, now: Moment, spoken: Spoken<'s>) -> Scene<'s> {
+    pub(super) fn scene<'s>(&'s self, now: Moment, spoken: Spoken<'s>) -> Scene<'s> {
         let mut scene = self.bare_scene(now);
         let command = spoken.command;
         let argument = spoken.line.get(command.spoken.len()..).unwrap_or_default().trim_ascii_start();
@@ -171,7 +180,7 @@ pub(super) fn refusal(check: Check, action: Action, reply: Reply) -> Refusal {
 }
 
 impl Judge<'_> {
-    fn decide(&mut self, spoken: Spoken<'_>, place: Place) -> Result<Option<Refusal>, Refusal> {
+    fn decide(&mut self, spoken: Spoken<'_>, place: Place) -> Result<Option<Refusal>, Halt> {
         let command = spoken.command;
         let announced = self.session.announced();
         self.verb(command.verb, announced.extensions)?;
@@ -185,21 +194,34 @@ impl Judge<'_> {
         let body = self.session.phase.transaction().map(|mail| mail.declared.body);
         if command.verb == Verb::Data && body == Some(Body::BinaryMime) {
             // RFC 3030 3: what has no lines cannot end in one.
-            return Err(violation(Violation::BadSequence, Response::Reject));
+            return Err(violation(Violation::BadSequence, Response::Reject).into());
         }
         self.parameters(command, &announced)?;
         self.tables(command, &announced)?;
+        self.allowances(Point::Command(command.verb), place)?;
         let held = self.opinions(command)?;
         let begins_tls =
             command.verb == Verb::StartTls && offer::gives_starttls(&self.session.setting.policy);
         if begins_tls && spoken.followed {
-            return self.break_rule(Violation::StartTlsInjection).map(|()| held);
+            self.break_rule(Violation::StartTlsInjection)?;
         }
         Ok(held)
     }
 
+    /// `[clients]`, `[[limit]]`, then the rules on CONNECT.
+    pub(super) fn connection(&mut self) -> Result<Option<Refusal>, Halt> {
+        let session = self.session;
+        let policy = &session.setting.policy;
+        if !policy.admits_client(session.setting.client.ip()) {
+            self.find(refusal(Check::Clients, Action::Disconnect, replies::CLIENT_DENIED))?;
+        }
+        self.allowances(Point::Connect, Place::Greeted)?;
+        let observed = &mut self.observed;
+        Ok(policy.judge(Point::Connect, &self.scene, &mut |refusal| observed.push(refusal)))
+    }
+
     /// Weighs a finding: refuses, notes, or passes over it.
-    fn find(&mut self, refusal: Refusal) -> Result<(), Refusal> {
+    pub(super) fn find(&mut self, refusal: Refusal) -> Result<(), Refusal> {
         match self.session.setting.policy.weigh(refusal.check, &self.scene) {
             Weight::Enforce => Err(refusal),
             Weight::Observe => {

@@ -20,6 +20,7 @@
 //! | `client`, `act` | what follows from the client's octets, from a command that nothing refused |
 //! | `relay` | what follows from a reply |
 //! | `tls` | STARTTLS, ours and that of others |
+//! | `counsel` | what somebody may do in a time: asked, and told of |
 //! | `auth`, `dialogue` | AUTH, and the exchange that it opens |
 //! | `proven` | what is known of a client beyond its words |
 //! | `delivery` | what becomes of content |
@@ -31,6 +32,7 @@ mod auth;
 mod client;
 mod clock;
 mod content;
+mod counsel;
 mod deadline;
 mod delivery;
 mod dialogue;
@@ -64,6 +66,7 @@ use crate::policy::verdict::Refusal;
 use crate::smtp::line::HARD_CAP;
 use crate::smtp::reply::REPLY_CAP;
 use client::Reading;
+use counsel::Counsel;
 use exchange::Exchange;
 use link::Link;
 use phase::{Phase, Stage};
@@ -120,6 +123,8 @@ pub struct Session {
     proven: Proven,
     /// An opinion of CONNECT that waits for the first recipient.
     held: Option<Box<Refusal>>,
+    /// What was asked of limits about the command, or the connection, that waits.
+    counsel: Option<Box<Counsel>>,
     /// Since when it is the client's turn, and since when its line is incomplete.
     turn: Moment,
     line: Option<Moment>,
@@ -162,6 +167,7 @@ impl Session {
             exchange: Exchange::default(),
             proven: Proven::default(),
             held: None,
+            counsel: None,
             turn: Moment::default(),
             line: None,
             farewell: Moment::NEVER,

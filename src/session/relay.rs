@@ -8,6 +8,7 @@ use super::phase::{Phase, Stage};
 use super::transaction::Standing;
 use super::{Offer, Output, Session, replies};
 use crate::event::{Ending, Event, LinkChange, LinkFailure, Origin, Outcome};
+use crate::policy::count::Deed;
 use crate::smtp::base64::is_base64;
 use crate::smtp::reply::{self, Class, Code, Heard, Read};
 use crate::smtp::verb::Verb;
@@ -71,6 +72,7 @@ impl Session {
             Asked::Command(verb) => self.command_answered(now, verb, heard, out),
             Asked::Hello(hello) => self.hello_answered(now, *hello, heard, out),
             Asked::LateMail => {
+                self.count(Deed::Answered(Verb::Mail, heard.code), out);
                 if heard.code.class() != Class::Positive
                     && let Some(mail) = self.phase.transaction_mut()
                 {
@@ -117,6 +119,12 @@ impl Session {
 
     fn command_answered(&mut self, now: Moment, verb: Verb, heard: &Heard<'_>, out: &mut Output) {
         let positive = heard.code.class() == Class::Positive;
+        // Of a recipient whose sender it refused the relay has said nothing.
+        let refused =
+            matches!(self.phase.transaction(), Some(mail) if matches!(mail.standing, Standing::Refused(_)));
+        if heard.code.class() != Class::Intermediate && !(verb == Verb::Rcpt && refused) {
+            self.count(Deed::Answered(verb, heard.code), out);
+        }
         match verb {
             Verb::Mail if !positive => self.abandon(out),
             Verb::Rcpt => match self.phase.transaction().map(|mail| &mail.standing) {
@@ -181,6 +189,7 @@ impl Session {
         heard: &Heard<'_>,
         out: &mut Output,
     ) {
+        self.count(Deed::Answered(hello.verb, heard.code), out);
         if heard.code.class() != Class::Positive {
             return Self::pass(heard, out);
         }

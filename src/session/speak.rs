@@ -2,14 +2,16 @@
 
 use super::client::Reading;
 use super::clock::Moment;
+use super::counsel::Halt;
 use super::exchange::{Action as Do, Due, Hold, Linger, Own, Words};
-use super::judge::refusal;
+use super::judge::{Judge, refusal};
 use super::link::Link;
 use super::phase::{Parted, Phase, Stage};
 use super::{Connect, Output, Session, replies};
 use crate::event::{Decision, Ending, Event, Excerpt, Force, NoService, Origin, Summary};
 use crate::policy::Banner;
-use crate::policy::condition::Point;
+use crate::policy::allowance::Charge;
+use crate::policy::count::Deed;
 use crate::policy::limits::Limit;
 use crate::policy::verdict::{Action, Check, Refusal};
 use crate::smtp::extension::Extension;
@@ -26,9 +28,14 @@ impl Session {
         if let Err(why) = self.setting.admission {
             return self.disconnect(now, &replies::no_service(why), Ending::NotAdmitted(why), out);
         }
-        if let Some(refusal) = self.judge_connection(now, out) {
+        let found = match self.judge_connection(now, out) {
+            Ok(found) => found,
+            Err(charges) => return self.ask_allowances(now, charges, out),
+        };
+        if let Some(refusal) = found {
             return self.refuse(now, refusal, None, b"", out);
         }
+        self.counsel = None;
         let wait = self.setting.policy.greeting_wait();
         if wait.is_zero() {
             return self.welcome(now, out);
@@ -45,35 +52,26 @@ impl Session {
         self.open_link(now, None, out);
     }
 
-    /// `[clients]`, then the rules on CONNECT.
-    fn judge_connection(&mut self, now: Moment, out: &mut Output) -> Option<Refusal> {
-        let policy = std::sync::Arc::clone(&self.setting.policy);
-        let scene = self.bare_scene(now);
-        let denied = refusal(Check::Clients, Action::Disconnect, replies::CLIENT_DENIED);
-        let admitted = policy.admits_client(self.setting.client.ip());
-        let mut observed = Vec::new();
-        let weight =
-            if admitted { crate::policy::Weight::Nothing } else { policy.weigh(denied.check, &scene) };
-        let found = match weight {
-            crate::policy::Weight::Enforce => Some(denied),
-            weight => {
-                if weight == crate::policy::Weight::Observe {
-                    observed.push(denied);
-                }
-                policy.judge(Point::Connect, &scene, &mut |refusal| observed.push(refusal))
-            }
+    /// The first that refuses a connection, if any does. Err: this has to be asked first.
+    fn judge_connection(&mut self, now: Moment, out: &mut Output) -> Result<Option<Refusal>, Vec<Charge>> {
+        let mut judge = Judge { session: self, scene: self.bare_scene(now), observed: Vec::new() };
+        let found = match judge.connection() {
+            Ok(found) => found,
+            Err(Halt::Refused(found)) => Some(found),
+            Err(Halt::Asks(charges)) => return Err(charges),
         };
+        let observed = judge.observed;
         for refusal in &observed {
             self.observe(refusal, None, b"", out);
         }
-        let mut found = found?;
-        if policy.delay() && !found.at_once && found.action == Action::Reject {
+        let Some(mut found) = found else { return Ok(None) };
+        if self.setting.policy.delay() && !found.at_once && found.action == Action::Reject {
             self.held = Some(Box::new(found));
-            return None;
+            return Ok(None);
         }
         // In place of a greeting there is nothing to go on with (RFC 5321 3.1).
         found.action = Action::Disconnect;
-        Some(found)
+        Ok(Some(found))
     }
 
     /// Says the greeting; `relay` is the text of the relay's, where it was heard.
@@ -151,9 +149,15 @@ impl Session {
         out: &mut Output,
     ) {
         let refusal = self.sentence(refusal);
+        if let Some(span) = refusal.ban {
+            out.act(Do::Ban(span));
+        }
         self.tally.errors = self.tally.errors.saturating_add(u32::from(is_error(&refusal)));
         self.tally.refusals = self.tally.refusals.saturating_add(1);
         self.decide(&refusal, Force::Enforced, verb, detail, out);
+        if let Some(verb) = verb.filter(|_| !matches!(refusal.check, Check::Allowance(_))) {
+            self.count(Deed::Answered(verb, refusal.reply.code), out);
+        }
         out.tell(Event::Reply { code: refusal.reply.code, origin: Origin::Gate });
         let (enhanced, policy) = (self.speaks_enhanced(), std::sync::Arc::clone(&self.setting.policy));
         let reference = self.reference(refusal.reply.code);
@@ -203,6 +207,12 @@ impl Session {
         detail: &[u8],
         out: &mut Output,
     ) {
+        // A limit's own refusals are no reason for more of them.
+        if force == Force::Enforced && !matches!(refusal.check, Check::Allowance(_)) {
+            self.count(Deed::Refused, out);
+        }
+        let account = self.account(refusal.check);
+        let detail = account.map_or_else(|| self.shown(verb, detail), |it| Excerpt::of(it.as_bytes()));
         out.tell(Event::Verdict(Box::new(Decision {
             check: refusal.check,
             id: self.setting.policy.id(refusal.check),
@@ -212,7 +222,8 @@ impl Session {
             verb,
             code: refusal.reply.code,
             tarpit: refusal.tarpit,
-            detail: self.shown(verb, detail),
+            ban: refusal.ban,
+            detail,
         })));
     }
 

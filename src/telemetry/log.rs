@@ -84,6 +84,9 @@ fn verdict(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, decision: &Decisi
     if let Some(tarpit) = decision.tarpit {
         write!(line, " tarpit={}.{:03}", tarpit.as_secs(), tarpit.subsec_millis())?;
     }
+    if let Some(ban) = decision.ban {
+        write!(line, " ban={}", ban.as_secs())?;
+    }
     writeln!(line, " detail=\"{}\"", decision.detail)
 }
 
@@ -221,6 +224,9 @@ fn civil(days: u64) -> (u64, u64, u64) {
 mod tests {
     use super::*;
     use crate::event::{Ending, NoService};
+    use crate::policy::verdict::Check;
+    use crate::smtp::reply::Code;
+    use crate::smtp::verb::Verb;
     use std::time::Duration;
 
     #[test]
@@ -256,6 +262,33 @@ mod tests {
             text.split_once(' ').unwrap().1,
             "ban change=met reason=harvesting network=2001:db8::/64 left=3541 reference=7K2M9QXA \
              client=2001:db8::9 port=51044 session=7K2M9QXT listener=mx profile=inbound\n"
+        );
+    }
+
+    #[test]
+    fn a_limit_says_whose_account_it_is_and_how_full() {
+        let (place, mut line) = (Place { listener: "mx", profile: "inbound", relay: "exchange" }, Vec::new());
+        let who = Who { client: "203.0.113.9:51044".parse().unwrap(), session: "7K2M9QXT" };
+        let decision = Decision {
+            check: Check::Allowance(0),
+            id: "harvesting".to_owned(),
+            origin: "rules/inbound.toml:52".to_owned(),
+            force: Force::Enforced,
+            action: Action::Reject,
+            verb: Some(Verb::Rcpt),
+            code: Code::NOT_NOW,
+            tarpit: Some(Duration::from_secs(5)),
+            ban: Some(Duration::from_hours(1)),
+            detail: Excerpt::of(b"client.net=203.0.113.0/24, 0 of 100 left, 100/h"),
+        };
+        write(&mut line, place, who, &Event::Verdict(Box::new(decision)));
+        let text = String::from_utf8(line).unwrap();
+        let (_, rest) = text.split_once(' ').unwrap();
+        assert_eq!(
+            rest,
+            "verdict action=reject reason=harvesting client=203.0.113.9 port=51044 session=7K2M9QXT listener=mx \
+             profile=inbound rule=rules/inbound.toml:52 verb=RCPT code=451 tarpit=5.000 ban=3600 \
+             detail=\"client.net=203.0.113.0/24, 0 of 100 left, 100/h\"\n"
         );
     }
 

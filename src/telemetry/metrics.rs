@@ -59,7 +59,7 @@ impl Metrics {
         let rule_hits = counters(
             &registry,
             "gatepost_rule_hits_total",
-            "Decisions of rules and signatures, by id.",
+            "Decisions of rules, signatures and limits, by id.",
             &["rule", "force"],
         );
         let gauge = |name: &str, help: &str| make(&registry, IntGauge::new(name, help));

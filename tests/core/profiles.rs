@@ -1,9 +1,10 @@
 //! The profiles that are part of the program, and the signatures that they include.
 
+use gatepost::event::{Event, Force};
 use gatepost::policy::Policy;
 use gatepost::policy::compile::{Compiled, built_in, compile, inherited};
 use gatepost::policy::source::Severity;
-use gatepost::replay::Outcome;
+use gatepost::replay::{Allowances, Cuts, Outcome, Player, Scene};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -132,4 +133,36 @@ fn who_extends_a_built_in_profile_keeps_its_promises_among_its_lists() {
     let (_, kept) = played("mine.toml", &format!("[verbs]\nEXPN = {{}}\n{off}"));
     assert!(kept.len() < promises && failed(&kept) == 0, "{kept:?}");
     assert!(inherited("inbound", &mut |_| Err(String::new())).is_none());
+}
+
+/// Who decided, and whether it was acted on.
+fn verdicts(name: &str, scene: &Scene, said: &[&str]) -> Vec<(String, Force)> {
+    let mut player = Player::new(policy(name), scene, Cuts::Whole);
+    for line in said {
+        player.client_says(format!("{line}\r\n").as_bytes());
+    }
+    let verdict = |event: &Event| match event {
+        Event::Verdict(decision) => Some((decision.id.clone(), decision.force)),
+        _ => None,
+    };
+    player.events.iter().filter_map(verdict).collect()
+}
+
+#[test]
+fn how_much_mail_comes_is_watched_until_somebody_says_otherwise() {
+    let nothing = |ids: &[&str]| Allowances::Left(ids.iter().map(|id| ((*id).to_owned(), 0)).collect());
+    let said = ["EHLO a.example", "MAIL FROM:<a@example.com>", "RCPT TO:<b@example.com>"];
+    let allowances = nothing(&["connections-per-network", "harvesting"]);
+    let observed = |id: &str| (id.to_owned(), Force::Observed);
+    let own = || observed("own-domain-from-outside");
+    let wanted = [observed("connections-per-network"), own(), observed("harvesting")];
+    assert_eq!(verdicts("inbound", &Scene { allowances, ..Scene::default() }, &said), wanted);
+    for (name, client, id) in [
+        ("submission", "203.0.113.9", "messages-per-account"),
+        ("outbound", "192.0.2.10", "messages-per-client"),
+    ] {
+        let (client, auth) = (client.parse().unwrap(), Some("anna@example.com".to_owned()));
+        let scene = Scene { client, auth, tls: true, allowances: nothing(&[id]), ..Scene::default() };
+        assert_eq!(verdicts(name, &scene, &said), [observed(id)], "{name}");
+    }
 }

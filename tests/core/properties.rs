@@ -2,15 +2,17 @@
 
 mod dialogues;
 
-use dialogues::{AUTH, AUTH_HERE, Dialogue, POLICIES, RULES, dialogue};
+use dialogues::{AUTH, AUTH_HERE, Dialogue, LIMITED, POLICIES, RULES, dialogue};
 use gatepost::event::{AuthOutcome, Event, Side, TlsFailure};
-use gatepost::replay::{Cuts, Player, Scene};
+use gatepost::policy::count::Count;
+use gatepost::replay::{Allowances, Cuts, Player, Scene};
 use gatepost::session::{Answered, RelayTls};
 use gatepost::smtp::command;
 use gatepost::smtp::line::HARD_CAP;
 use gatepost::smtp::verb::Verb;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use std::sync::Arc;
 
 /// The verbs that a relay may ever hear.
@@ -151,6 +153,36 @@ proptest! {
         let player = play(&dialogue, Cuts::Random(seed));
         let counted = memchr::memmem::find_iter(&player.client_heard, b"250 2.0.0 queued as ").count();
         prop_assert_eq!(counted, player.relay.messages.len());
+    }
+
+    #[test]
+    fn nothing_is_forwarded_of_which_nothing_is_left(
+        mut dialogue in dialogue(),
+        seed: u64,
+        (id, count) in select(vec![("m", Count::Messages), ("r", Count::Recipients), ("c", Count::Commands(None))]),
+    ) {
+        dialogue.rules = RULES.iter().position(|rules| *rules == LIMITED).unwrap();
+        dialogue.scene.allowances = Allowances::Left(vec![(id.to_owned(), 0)]);
+        let player = play(&dialogue, Cuts::Random(seed));
+        let spoken = |words: &str| {
+            let verb = |line: &&Vec<u8>| line.to_ascii_uppercase().starts_with(words.as_bytes());
+            player.relay.commands.iter().filter(verb).count()
+        };
+        // A pair has no key without a sender: bounces are nobody's.
+        let bounces = spoken("MAIL FROM:<>") > 0;
+        prop_assert!(count != Count::Messages || spoken("MAIL") == 0);
+        prop_assert!(count != Count::Recipients || bounces || spoken("RCPT") == 0);
+        prop_assert!(!matches!(count, Count::Commands(_)) || player.relay.commands.is_empty());
+        prop_assert!(player.relay.messages.is_empty() || bounces);
+    }
+
+    #[test]
+    fn no_more_is_forwarded_than_there_is(mut dialogue in dialogue(), seed: u64) {
+        dialogue.rules = RULES.iter().position(|rules| *rules == LIMITED).unwrap();
+        let player = play(&dialogue, Cuts::Random(seed));
+        let spoken = |words: &[u8]| player.relay.commands.iter().filter(|line| line.starts_with(words)).count();
+        prop_assert!(spoken(b"MAIL ") <= 3, "{}", spoken(b"MAIL "));
+        prop_assert!(player.relay.messages.len() <= 2);
     }
 
     #[test]

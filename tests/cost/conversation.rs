@@ -2,9 +2,10 @@
 
 use Side::{Client, Relay};
 use gatepost::event::Side;
+use gatepost::policy::allowance::Balance;
 use gatepost::policy::compile::compile;
 use gatepost::replay::Scene;
-use gatepost::session::{Action, Happening, Moment, Output, Session};
+use gatepost::session::{Action, Answer, Answered, Asking, Happening, Moment, Output, Question, Session};
 use gungraun::{library_benchmark, library_benchmark_group};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -56,41 +57,54 @@ impl Conversation {
 
     /// Shows octets until no more of them are taken; gives what is left.
     fn show<'o>(&mut self, side: Side, mut octets: &'o [u8], sent: &mut (usize, usize)) -> &'o [u8] {
-        let mut taken = octets.len();
-        while taken > 0 {
-            taken = octets.len().min(self.session.room(side));
-            if taken > 0 {
-                taken = self.session.receive(NOW, side, octets, &mut self.out);
-                self.carry_out(octets, sent);
-                octets = octets.get(taken..).unwrap_or_default();
-            }
+        let mut goes_on = true;
+        while goes_on && !octets.is_empty() && self.session.room(side) > 0 {
+            let taken = self.session.receive(NOW, side, octets, &mut self.out);
+            // What was asked is answered, and what waited for it is shown again.
+            goes_on = self.carry_out(octets, sent) || taken > 0;
+            octets = octets.get(taken..).unwrap_or_default();
         }
         octets
     }
 
-    fn carry_out(&mut self, input: &[u8], sent: &mut (usize, usize)) {
-        let mut opens = false;
+    /// Gives whether a question was answered.
+    fn carry_out(&mut self, input: &[u8], sent: &mut (usize, usize)) -> bool {
+        let (mut opens, mut asked) = (false, None);
         let (actions, scratch) = self.out.parts();
         for action in actions {
             match action {
                 Action::Send { to: Client, what } => sent.0 += Output::octets(scratch, input, &what).len(),
                 Action::Send { to: Relay, what } => sent.1 += Output::octets(scratch, input, &what).len(),
                 Action::OpenLink => opens = true,
+                Action::Ask(question) => asked = Some(question),
                 other => drop(black_box(other)),
             }
         }
         self.out.clear();
+        let answers = asked.is_some();
+        if let Some(Question { number, what: Asking::Allowances(charges) }) = asked {
+            let plenty = Balance { within: true, left: 1 };
+            let what = Answered::Allowances(charges.iter().map(|_| plenty).collect());
+            self.session.happened(NOW, Happening::Answered(Answer { number, what }), &mut self.out);
+            self.carry_out(b"", sent);
+        }
         if opens {
             self.session.happened(NOW, Happening::LinkOpened, &mut self.out);
             self.carry_out(b"", sent);
         }
+        answers
     }
 }
 
-fn conversation_of_one() -> Conversation {
-    let rules = "profile = 't'\nextends = 'inbound'\n[lists]\nlocal_domains = ['example.com']\n";
+/// Limits that are removed: without any nothing is asked, as in a profile that never had them.
+const UNLIMITED: &str =
+    "[[limit]]\nid = 'connections-per-network'\noff = true\n[[limit]]\nid = 'harvesting'\noff = true\n";
+
+fn conversation_of_one(limits: &str) -> Conversation {
+    let rules =
+        format!("profile = 't'\nextends = 'inbound'\n[lists]\nlocal_domains = ['example.com']\n{limits}");
     let compiled = compile("t.toml", &mut |path| match path {
-        "t.toml" => Ok(rules.to_owned()),
+        "t.toml" => Ok(rules.clone()),
         other => Err(format!("there is no {other}")),
     });
     let policy = Arc::new(compiled.policy.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics)));
@@ -102,7 +116,8 @@ fn conversation_of_one() -> Conversation {
 }
 
 #[library_benchmark]
-#[bench::small_message(setup = conversation_of_one)]
+#[bench::small_message(args = (UNLIMITED), setup = conversation_of_one)]
+#[bench::small_message_with_limits(args = (""), setup = conversation_of_one)]
 fn converse(mut conversation: Conversation) -> ((usize, usize), Conversation) {
     (black_box(conversation.play()), conversation)
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-const PARTNERS: &str = "[lists]\npartners = ['127.0.0.1']\n";
+const PARTNERS: &str = "[bans]\nnever = ['127.0.0.1']\n";
 const BAN: &str = "127.0.0.1/32 2099-01-01T00:00:00Z harvesting 7K2M9QXT\n";
 
 /// A folder for what is kept; it is gone with the test.

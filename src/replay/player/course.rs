@@ -2,9 +2,9 @@
 
 use super::{LinkEnd, Player};
 use crate::event::{Secured, Side, TlsFailure};
-use crate::policy::allowance::Balance;
+use crate::policy::allowance::{Balance, Charge};
 use crate::policy::tls::TlsVersion;
-use crate::replay::scene::Certificate;
+use crate::replay::scene::{Allowances, Certificate};
 use crate::session::{Answer, Answered, Asking, Happening, Question};
 
 /// What octets are to the session.
@@ -63,10 +63,11 @@ impl Player {
             Asking::Credentials { .. } => None,
             Asking::Name => Some(Answered::Name(Box::default())),
             Asking::Lists => Some(Answered::Lists(Box::default())),
-            Asking::Allowances(charges) => {
-                let plenty = Balance { within: true, left: u32::MAX };
-                Some(Answered::Allowances(charges.iter().map(|_| plenty).collect()))
-            }
+            Asking::Allowances(charges) => match self.allowances {
+                Allowances::Left(_) => Some(self.balances(charges)),
+                Allowances::Unknown => Some(Answered::Unknown),
+                Allowances::Awaited => None,
+            },
         };
         match answered {
             None => self.question = Some(question),
@@ -75,6 +76,31 @@ impl Player {
                 self.session.happened(self.now, Happening::Answered(answer), &mut self.out);
             }
         }
+    }
+
+    /// How allowances stand.
+    fn balances(&mut self, charges: &[Charge]) -> Answered {
+        let mut balances = Vec::new();
+        for charge in charges {
+            let (balance, counted) = self.purse.ask(self.now, charge);
+            balances.push(balance);
+            self.counted.push(counted);
+        }
+        Answered::Allowances(balances.into())
+    }
+
+    /// Whether the open question is one for a backend.
+    pub(super) fn asks_credentials(&self) -> bool {
+        matches!(&self.question, Some(Question { what: Asking::Credentials { .. }, .. }))
+    }
+
+    /// Nothing is left, for all that the open question asks.
+    pub fn nothing_left(&self) -> Answered {
+        let asked = match &self.question {
+            Some(Question { what: Asking::Allowances(charges), .. }) => charges.len(),
+            _ => 0,
+        };
+        Answered::Allowances(vec![Balance { within: false, left: 0 }; asked].into())
     }
 
     /// The last question is answered. False: there is none.

@@ -10,7 +10,7 @@ use proptest::sample::{Index, select};
 use std::sync::{Arc, LazyLock};
 
 /// Rules that make a difference to what is forwarded, held back and refused.
-pub(super) const RULES: [&str; 10] = [
+pub(super) const RULES: [&str; 11] = [
     "",
     "[line_ends]\ncontent = \"reject\"",
     "[line_ends]\nlenient = [\"203.0.113.0/24\"]",
@@ -21,7 +21,18 @@ pub(super) const RULES: [&str; 10] = [
     AUTH_HERE,
     "mode = \"monitor\"\n[verbs]\nSTARTTLS = {}\n[extensions]\noffer_add = [\"STARTTLS\"]",
     "[violations]\nmissing_brackets = \"reject\"\ntrailing_space = \"disconnect\"\n[verbs]\nEXPN = {}",
+    LIMITED,
 ];
+
+/// Everything is counted, and there is little of everything.
+pub(super) const LIMITED: &str = "[[limit]]\nid = \"m\"\nkey = \"client.ip\"\ncount = \"messages\"\nrate = \"3/h\"\n\
+    [[limit]]\nid = \"r\"\nkey = [\"mail.domain\", \"rcpt.address\"]\ncount = \"recipients\"\nrate = \"3/h\"\n\
+    [[limit]]\nid = \"f\"\nkey = \"client.net\"\ncount = \"refusals\"\nrate = \"5/h\"\n\
+    [[limit]]\nid = \"o\"\nkey = \"hello.name\"\ncount = \"octets\"\nrate = \"1KiB/h\"\n\
+    [[limit]]\nid = \"c\"\nkey = \"listener\"\ncount = \"commands\"\nrate = \"40/h\"\n\
+    [[limit]]\nid = \"b\"\nkey = \"client.ip\"\ncount = \"command:BDAT\"\nrate = \"3/h\"\n\
+    [[limit]]\nid = \"d\"\nkey = \"client.ip\"\ncount = \"reply:DATA:2xx\"\nrate = \"2/h\"\nthen = \"disconnect\"\n\
+    [[limit]]\nid = \"w\"\nkey = \"client.ip\"\ncount = \"reply:RCPT:5xx\"\nrate = \"1/h\"\nmode = \"monitor\"\n";
 
 const STARTTLS: &str = "[verbs]\nSTARTTLS = {}\n[extensions]\noffer_add = [\"STARTTLS\"]";
 
