@@ -124,6 +124,28 @@ fn a_ban_that_is_placed_is_met_until_it_is_lifted() {
 }
 
 #[test]
+fn a_ban_of_another_gate_is_judged_like_a_line_of_a_file() {
+    let bans = bans(9);
+    let now = bans.means.now();
+    for (network, left, said) in [
+        ("203.0.113.0/24", "5000", "x y"),
+        ("203.0.113.9", "5000", "x y"),
+        ("203.0.113.9/32", "soon", "x y"),
+        ("203.0.113.9/32", "-1", "x y"),
+        ("203.0.113.9/32", "5000", "x"),
+        ("203.0.113.9/32", "5000", "x\n y"),
+        ("203.0.113.9/32", "5000", "x y z"),
+    ] {
+        bans.adopt((network, left, said), now);
+    }
+    assert_eq!(bans.figures.standing().get(), 0);
+    bans.adopt(("203.0.113.9/32", "5000", "x y"), now);
+    bans.adopt(("203.0.113.8/32", "18446744073709551615", "x y"), now);
+    let left = |client: &str| bans.meet(client.parse().unwrap()).unwrap().left;
+    assert!(left("203.0.113.9") <= 5 * SECOND && left("203.0.113.8") <= LONGEST);
+}
+
+#[test]
 fn what_there_is_no_room_for_is_counted() {
     let bans = bans(1);
     let place = |client: &str, seconds| {
