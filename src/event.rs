@@ -4,6 +4,7 @@
 //! wire stand in [`Excerpt`]s, bounded and printable, and never reach a label.
 
 mod auth;
+mod ban;
 mod ending;
 mod excerpt;
 mod header;
@@ -11,6 +12,7 @@ mod link;
 mod lookup;
 
 pub use auth::{Attempt, AuthOutcome};
+pub use ban::{Ban, BanChange};
 pub use ending::{Ending, NoService};
 pub use excerpt::Excerpt;
 pub use header::ProxyHeader;
@@ -65,6 +67,8 @@ pub enum Event {
     Tls(Side, TlsChange),
     /// A client tried to authenticate.
     Auth(Box<Attempt>),
+    /// A ban that came of the session, or met it.
+    Ban(BanChange, Box<Ban>),
     /// The session is over; the last event.
     Ended(Box<Summary>),
 }

@@ -6,6 +6,7 @@ mod outlook;
 mod relay;
 mod resolver;
 mod security;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +32,7 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
     let source = Source::new(path, findings.check(files::read(path).map_err(unread))?);
     let document = Document::open(&source, findings)?;
     let top = document.section(findings);
-    for later in ["state", "log", "store", "explain"] {
+    for later in ["log", "explain"] {
         top.not_yet(later);
     }
     let name = top.require::<String>("name").and_then(|name| host_name(name, findings));
@@ -40,6 +41,8 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
     let resolver = top.section("resolver").map(|section| resolver::read(&section));
     let keys = top.section("allowances").and_then(|section| allowance_keys(&section));
     let drain = top.section("drain").and_then(|section| section.take::<Duration>("within"));
+    let state = top.take::<String>("state").map(|folder| source.beside(&folder.value));
+    let store = top.section("store").and_then(|section| store::read(&source, &section));
     let certificates: Vec<_> = top
         .sections("certificate")
         .into_iter()
@@ -73,6 +76,8 @@ pub(super) fn read(path: &str, compile: &mut Compile<'_>, findings: &Findings) -
         certificates,
         resolver: resolver.unwrap_or_default(),
         drain: drain.map_or(Deployment::DRAIN, |within| within.value),
+        state,
+        store,
     })
 }
 

@@ -136,7 +136,7 @@ fn reason(event: &Event) -> Option<String> {
         Event::Link(LinkChange::Released) => Some("the relay has its link back".to_owned()),
         Event::Link(LinkChange::Lost) => Some("the link to the relay is lost".to_owned()),
         Event::Ended(summary) => Some(format!("the session is over: {}", summary.ending.name())),
-        Event::Reply { .. } | Event::Recipient(_) | Event::Tls(..) | Event::Auth(_) => None,
+        Event::Reply { .. } | Event::Recipient(_) | Event::Tls(..) | Event::Auth(_) | Event::Ban(..) => None,
     }
 }
 

@@ -74,6 +74,11 @@ impl NetworkSet {
         self.inside.get(address)
     }
 
+    /// Whether any address of a network lies in one of them.
+    pub fn touches(&self, network: IpNet) -> bool {
+        self.inside.any(number(network.network()), number(network.broadcast()))
+    }
+
     /// How many stretches it is.
     pub fn len(&self) -> usize {
         self.stretches().count()
@@ -182,6 +187,14 @@ impl<V: Copy + Default + PartialEq> NetworkMap<V> {
         let (starts, values) =
             stretches.filter(|(_, value)| std::mem::replace(&mut before, *value) != *value).unzip();
         (self.starts, self.values) = (starts, values);
+    }
+
+    /// Whether anything but the usual holds between two addresses.
+    fn any(&self, first: u128, last: u128) -> bool {
+        let begun = self.starts.partition_point(|start| *start <= first).saturating_sub(1);
+        let stretches = self.starts.iter().zip(&self.values).skip(begun);
+        let mut near = stretches.take_while(|(start, _)| **start <= last);
+        near.any(|(_, value)| *value != V::default())
     }
 
     /// What holds for an address.
@@ -306,6 +319,11 @@ mod tests {
                 prop_assert_eq!(set.contains(address), around > 0, "{}", address);
             }
             prop_assert!(set.networks().count() <= nets.len());
+            for other in nets.iter().chain(&others) {
+                let (first, last) = (number(other.network()), number(other.broadcast()));
+                let meet = |net: &IpNet| number(net.network()) <= last && number(net.broadcast()) >= first;
+                prop_assert_eq!(set.touches(*other), nets.iter().any(meet), "{}", other);
+            }
         }
     }
 }

@@ -30,6 +30,32 @@ pub struct Deployment {
     pub resolver: Resolver,
     /// How long a drain waits for sessions to end.
     pub drain: Duration,
+    /// The folder in which bans are kept over a restart.
+    pub state: Option<String>,
+    /// What it shares with others.
+    pub store: Option<Store>,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// The file with its URL, which has a password in it.
+    pub url_file: String,
+    /// What stands in front of all its keys.
+    pub prefix: String,
+    /// How long its answer is waited for.
+    pub timeout: Duration,
+    /// How many units of a limit's hot key are taken at once; 0: none are.
+    pub lease: u32,
+}
+
+impl Store {
+    /// `prefix`
+    pub const PREFIX: &'static str = "gp:";
+    /// `timeout`
+    pub const TIMEOUT: Duration = Duration::from_millis(50);
+    /// The most that `lease` may be.
+    pub const MOST_LEASED: u32 = 1000;
 }
 
 /// `[admin]`
@@ -277,6 +303,8 @@ impl Deployment {
             certificates: Vec::new(),
             resolver: Resolver::default(),
             drain: Self::DRAIN,
+            state: None,
+            store: None,
         }
     }
 }

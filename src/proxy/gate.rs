@@ -1,18 +1,19 @@
 //! The whole of it, running: threads, listeners, the way out.
 
-use super::clerks::Clerks;
-use super::config::{Accept, Admin, Deployment, Listener};
+use super::bans::Bans;
+use super::config::{Accept, Deployment, Listener};
+use super::control::{Control, enter};
 use super::dns::Dns;
 use super::guise::may_be_transparent;
 use super::ledger::Ledger;
-use super::listener::{Door, Drain, Phase, bind};
+use super::listener::{Common, Door, Drain, Phase, bind};
 use super::lock;
 use super::means::Means;
 use super::papers::{Expiries, Papers};
 use super::porch::Porch;
 use super::relay::Relay;
+use super::store::Store;
 use crate::session::Identity;
-use crate::telemetry::endpoint::Endpoint;
 use crate::telemetry::{Metrics, Telemetry};
 use std::collections::HashMap;
 use std::io;
@@ -23,16 +24,6 @@ use std::time::Duration;
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How often a drain looks whether everybody has gone.
-const LOOK: Duration = Duration::from_millis(20);
-/// How often it is looked whether a bound is near, and whether a relay is to be asked.
-const BEAT: Duration = Duration::from_millis(250);
-/// How long last words may take when the time for draining is over.
-const LAST: Duration = Duration::from_secs(3);
-
-/// How often it is looked whether a certificate ends soon.
-const ALMANAC: Duration = Duration::from_hours(24);
-
 /// A gate that runs. Dropping it does not stop it.
 #[derive(Debug)]
 pub struct Gate {
@@ -40,6 +31,7 @@ pub struct Gate {
     relays: Vec<Arc<Relay>>,
     expiries: Arc<Mutex<Expiries>>,
     ledger: Arc<Ledger>,
+    bans: Arc<Bans>,
     /// As it was at the start.
     deployment: Deployment,
     drain: Arc<Drain>,
@@ -78,6 +70,7 @@ impl Gate {
         expiries.show(metrics);
         expiries.warn();
         *lock(&self.expiries) = expiries;
+        self.bans.lift(|network| self.doors.iter().all(|door| door.spares(network)));
         tracing::info!("reloaded: rules and certificates are new for whoever comes now");
         Ok(())
     }
@@ -107,13 +100,6 @@ impl Gate {
             }
         }
         self.telemetry.finish();
-    }
-}
-
-fn enter(drain: &Drain, doors: &[Arc<Door>], phase: Phase) {
-    drain.enter(phase);
-    for door in doors {
-        door.roll().call();
     }
 }
 
@@ -171,16 +157,10 @@ fn read_again(gate: &Gate, again: &mut impl FnMut() -> Option<Deployment>) {
 /// Binds every address and starts the threads.
 pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) -> io::Result<Gate> {
     let papers = Papers::read(&deployment).map_err(io::Error::other)?;
-    let kept = deployment.listeners.iter().filter_map(|listener| Some(listener.reserve.as_ref()?.sessions));
-    let means = Means::new(telemetry.metrics(), deployment.buffer_memory, kept.sum());
-    let drain = Arc::new(Drain::default());
-    let relays = relays(&deployment, &means, &telemetry);
-    let clerks = Arc::new(Clerks::default());
     let steering = runtime()?;
-    let resolver = deployment.resolver.clone();
-    let dns = Dns::new(resolver, steering.handle().clone(), Arc::clone(&means), &telemetry);
-    let shares = (Arc::clone(&means), Arc::clone(&drain), clerks, Arc::clone(&dns));
-    let doors = doors(&deployment, &relays, &shares, &telemetry)?;
+    let common = common(&deployment, &steering, &telemetry)?;
+    let relays = relays(&deployment, &common.means, &telemetry);
+    let doors = doors(&deployment, &relays, &common, &telemetry)?;
     may_do(&deployment)?;
     let (sockets, addresses) = open(&deployment.listeners, &doors, telemetry.metrics())?;
     let (doors, relays): (Arc<[_]>, Vec<_>) = (doors.into(), relays.into_values().collect());
@@ -194,17 +174,10 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         .map(|admin| bind(admin.listen, &Accept::Direct).map(|socket| (admin, socket)))
         .transpose()?;
     let admin_address = admin.as_ref().map(|(_, socket)| socket.local_addr()).transpose()?;
-    let mut started = Vec::new();
-    for number in 0..threads.max(1) {
-        let sockets = sockets
-            .iter()
-            .map(|(porch, socket)| Ok((Arc::clone(porch), socket.try_clone()?)))
-            .collect::<io::Result<Vec<_>>>()?;
-        let (runtime, drain) = (runtime()?, Arc::clone(&drain));
-        started.push(spawn(format!("gate-{number}"), move || work(&runtime, sockets, &drain))?);
-    }
+    let mut started = threads_of(threads, &sockets, &common.drain)?;
     drop(sockets);
     let within = deployment.drain;
+    let Common { drain, dns, bans, store, .. } = common;
     let control = Control {
         doors: Arc::clone(&doors),
         drain: Arc::clone(&drain),
@@ -212,7 +185,9 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         expiries: Arc::clone(&expiries),
         dns,
         ledger: Arc::clone(&ledger),
+        bans: Arc::clone(&bans),
     };
+    started.extend(store.map(|store| attend(store, &bans, &drain)).transpose()?);
     started.push(spawn("control".to_owned(), move || steering.block_on(control.run(admin, within)))?);
     for (listener, address) in &addresses {
         tracing::info!(listener, %address, "listening");
@@ -223,6 +198,7 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
         deployment,
         expiries,
         ledger,
+        bans,
         drain,
         telemetry,
         threads: started,
@@ -231,20 +207,50 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     })
 }
 
-/// What all doors share.
-type Shares = (Arc<Means>, Arc<Drain>, Arc<Clerks>, Arc<Dns>);
+/// What all doors share; lookups run where `steering` does.
+fn common(deployment: &Deployment, steering: &Runtime, telemetry: &Arc<Telemetry>) -> io::Result<Common> {
+    let kept = deployment.listeners.iter().filter_map(|listener| Some(listener.reserve.as_ref()?.sessions));
+    let means = Means::new(telemetry.metrics(), deployment.buffer_memory, kept.sum());
+    let state = deployment.state.as_deref();
+    let store = |config| Store::open(config, Arc::clone(&means), telemetry.metrics().store());
+    let resolver = deployment.resolver.clone();
+    Ok(Common {
+        bans: Bans::open(state, Arc::clone(&means), telemetry.metrics().bans().clone())?,
+        store: deployment.store.as_ref().map(store).transpose()?,
+        dns: Dns::new(resolver, steering.handle().clone(), Arc::clone(&means), telemetry),
+        drain: Arc::default(),
+        clerks: Arc::default(),
+        means,
+    })
+}
 
+/// Starts those who serve.
+fn threads_of(
+    number: usize,
+    sockets: &[(Arc<Porch>, TcpListener)],
+    drain: &Arc<Drain>,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let serving = |number| {
+        let each = sockets.iter().map(|(porch, socket)| Ok((Arc::clone(porch), socket.try_clone()?)));
+        let sockets = each.collect::<io::Result<Vec<_>>>()?;
+        let (runtime, drain) = (runtime()?, Arc::clone(drain));
+        spawn(format!("gate-{number}"), move || work(&runtime, sockets, &drain))
+    };
+    (0..number.max(1)).map(serving).collect()
+}
+
+/// One for each listener.
 fn doors(
     deployment: &Deployment,
     relays: &HashMap<String, Arc<Relay>>,
-    shares: &Shares,
+    common: &Common,
     telemetry: &Arc<Telemetry>,
 ) -> io::Result<Vec<Arc<Door>>> {
     let door = |listener: &Listener| {
         let relay = relays.get(&listener.relay).ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, format!("there is no relay `{}`", listener.relay))
         })?;
-        Ok(Door::new(&deployment.name, listener, Arc::clone(relay), shares.clone(), telemetry))
+        Ok(Door::new(&deployment.name, listener, Arc::clone(relay), common.clone(), telemetry))
     };
     deployment.listeners.iter().map(door).collect()
 }
@@ -314,6 +320,18 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<JoinH
     thread::Builder::new().name(name).spawn(work)
 }
 
+/// A thread for the store alone: what waits there must not wait for anything else.
+fn attend(store: Arc<Store>, bans: &Arc<Bans>, drain: &Arc<Drain>) -> io::Result<JoinHandle<()>> {
+    let (runtime, bans, drain) = (runtime()?, Arc::clone(bans), Arc::clone(drain));
+    let work = async move {
+        tokio::select! {
+            () = store.attend(bans) => {}
+            () = drain.reach(Phase::Closed) => {}
+        }
+    };
+    spawn("store".to_owned(), move || runtime.block_on(work))
+}
+
 /// What a thread does: takes connections, and serves those that it took.
 fn work(runtime: &Runtime, sockets: Vec<(Arc<Porch>, TcpListener)>, drain: &Drain) {
     runtime.block_on(async {
@@ -341,74 +359,5 @@ async fn pulse() {
     let mut beat = tokio::time::interval(PULSE);
     loop {
         beat.tick().await;
-    }
-}
-
-/// Looks now and then whether a listener is under stress, what its relay offers, and who has all of a limit again.
-async fn look(doors: Arc<[Arc<Door>]>, ledger: Arc<Ledger>) {
-    let mut beat = tokio::time::interval(BEAT);
-    loop {
-        beat.tick().await;
-        for door in doors.iter() {
-            door.weigh();
-            door.inquire();
-        }
-        ledger.sweep();
-    }
-}
-
-/// Looks once a day whether a certificate ends soon.
-async fn watch(expiries: Arc<Mutex<Expiries>>) {
-    let mut beat = tokio::time::interval(ALMANAC);
-    loop {
-        beat.tick().await;
-        lock(&expiries).warn();
-    }
-}
-
-/// What is nobody's session: the endpoint, the looks at bounds and relays, the way out.
-struct Control {
-    doors: Arc<[Arc<Door>]>,
-    expiries: Arc<Mutex<Expiries>>,
-    ledger: Arc<Ledger>,
-    drain: Arc<Drain>,
-    telemetry: Arc<Telemetry>,
-    dns: Arc<Dns>,
-}
-
-impl Control {
-    async fn run(self, admin: Option<(Admin, TcpListener)>, within: Duration) {
-        if let Some((admin, socket)) = admin {
-            match (socket.local_addr(), tokio::net::TcpListener::from_std(socket)) {
-                (Ok(address), Ok(listener)) => {
-                    let endpoint = Endpoint::new(Arc::clone(&self.telemetry), address, admin.hosts);
-                    tokio::spawn(endpoint.serve(listener));
-                }
-                (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "no metrics are served"),
-            }
-        }
-        let looking = tokio::spawn(look(Arc::clone(&self.doors), Arc::clone(&self.ledger)));
-        let asking = tokio::spawn(Arc::clone(&self.dns).watch(Arc::clone(&self.doors)));
-        let watching = tokio::spawn(watch(Arc::clone(&self.expiries)));
-        self.drain.reach(Phase::Draining).await;
-        looking.abort();
-        watching.abort();
-        asking.abort();
-        tokio::select! {
-            () = self.all_gone() => {}
-            () = self.drain.reach(Phase::Over) => {}
-            () = tokio::time::sleep(within) => {}
-        }
-        enter(&self.drain, &self.doors, Phase::Over);
-        // Last words are heard, or not.
-        let _ = tokio::time::timeout(LAST, self.all_gone()).await;
-        enter(&self.drain, &self.doors, Phase::Closed);
-        tracing::info!("all sessions have ended");
-    }
-
-    async fn all_gone(&self) {
-        while !self.doors.iter().all(|door| door.roll().is_empty()) {
-            tokio::time::sleep(LOOK).await;
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! The door of a listener: who is let in, and what all that are in share.
 
+use super::bans::{self, Bans};
 use super::caller::Caller;
 use super::clerks::Clerks;
 use super::config::{Accept, Arrival};
@@ -12,18 +13,20 @@ use super::relay::Relay;
 use super::reserve::Rank;
 use super::roll::{Guest, Roll};
 use super::seldom::Seldom;
+use super::store::Store;
 use super::stress::Stress;
 use super::tarpit::Tarpit;
 use super::tls::{Failed, Terms};
 use super::veil::{Change, Veil};
 use super::wire::Wire;
 use super::{config, probe};
-use crate::event::NoService;
+use crate::event::{Ban, BanChange, Event, NoService};
 use crate::policy::Policy;
 use crate::policy::condition::Scene;
 use crate::policy::verdict::Check;
-use crate::session::{RelayTls, Setting, Station};
-use crate::telemetry::{Desk, Telemetry};
+use crate::session::{RelayTls, SessionId, Setting, Station};
+use crate::telemetry::{Desk, Telemetry, Who};
+use ipnet::IpNet;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -103,6 +106,19 @@ pub(super) struct Door {
     pub(super) tarpit: Tarpit,
     pub(super) clerks: Arc<Clerks>,
     pub(super) dns: Arc<Dns>,
+    bans: Arc<Bans>,
+    pub(super) store: Option<Arc<Store>>,
+}
+
+/// What all doors of the process share.
+#[derive(Clone, Debug)]
+pub(super) struct Common {
+    pub(super) means: Arc<Means>,
+    pub(super) drain: Arc<Drain>,
+    pub(super) clerks: Arc<Clerks>,
+    pub(super) dns: Arc<Dns>,
+    pub(super) bans: Arc<Bans>,
+    pub(super) store: Option<Arc<Store>>,
 }
 
 /// What a reload changes, for whoever comes after it.
@@ -131,7 +147,7 @@ impl Door {
         gate: &str,
         listener: &config::Listener,
         relay: Arc<Relay>,
-        (means, drain, clerks, dns): (Arc<Means>, Arc<Drain>, Arc<Clerks>, Arc<Dns>),
+        Common { means, drain, clerks, dns, bans, store }: Common,
         telemetry: &Arc<Telemetry>,
     ) -> Arc<Self> {
         let config = relay.config();
@@ -161,6 +177,8 @@ impl Door {
             drain,
             clerks,
             dns,
+            bans,
+            store,
         })
     }
 
@@ -222,17 +240,25 @@ impl Door {
         let is_told = self.station.identity.is_told();
         let local = local.or_else(|| stream.local_addr().ok().filter(|_| is_told));
         let wire = Wire::new(stream, descriptor);
-        let (place, admission) = self.roll.enter(client.ip(), guest);
+        let (id, ban) = (self.means.name(), self.ban_of(client, &policy));
+        // Whoever is banned takes nobody's place.
+        let (place, admission) = match &ban {
+            Some(_) => (self.roll.note(), Err(NoService::Banned)),
+            None => self.roll.enter(client.ip(), guest),
+        };
         let setting = Setting {
             station: Arc::clone(&self.station),
             policy,
             client,
             local,
-            id: self.means.name(),
+            id,
             learned: self.relay.learned(self.means.now()),
             admission: admission.and(sufficient).and_then(|()| self.admit()),
         };
         self.desk.enter();
+        if let Some(ban) = ban {
+            self.tell_ban(BanChange::Met, ban, (client, id));
+        }
         tokio::spawn(Connection::new(Arc::clone(self), (wire, port), (guest.rank, place), (setting, books)));
     }
 
@@ -257,6 +283,33 @@ impl Door {
             ),
             Some(Change::Seen) => tracing::info!(listener, "clients are no longer hidden behind one address"),
         }
+    }
+
+    /// The ban that a client meets here.
+    fn ban_of(&self, client: SocketAddr, policy: &Policy) -> Option<Ban> {
+        self.bans.meet(client.ip()).filter(|_| !bans::spares(policy, client.ip().into()))
+    }
+
+    /// Lets a client in no more for so long, unless the rules except it.
+    pub(super) fn ban(&self, (client, id): (SocketAddr, SessionId), span: Duration, check: &str) {
+        if self.spares(client.ip().into()) {
+            return;
+        }
+        if let Some(ban) = self.bans.place(client.ip(), span, check, id.as_str()) {
+            if let Some(store) = &self.store {
+                store.tell(&ban);
+            }
+            self.tell_ban(BanChange::Placed, ban, (client, id));
+        }
+    }
+
+    fn tell_ban(&self, change: BanChange, ban: Ban, (client, id): (SocketAddr, SessionId)) {
+        self.desk.tell(Who { client, session: id.as_str() }, &Event::Ban(change, Box::new(ban)));
+    }
+
+    /// Whether the rules of this listener except a network from bans.
+    pub(super) fn spares(&self, network: IpNet) -> bool {
+        bans::spares(&self.standing().policy, network)
     }
 
     fn admit(&self) -> Result<(), NoService> {

@@ -55,7 +55,7 @@ impl Means {
 
     /// What the clock says at the first of these moments, since 1970-01-01 in UTC.
     pub(super) fn started(&self) -> Duration {
-        since_1970().saturating_sub(instant().duration_since(self.start))
+        time_of_day().saturating_sub(instant().duration_since(self.start))
     }
 
     /// The instant of a moment, for the runtime's timers.
@@ -70,7 +70,7 @@ impl Means {
         const WITHIN: u64 = (1 << 18) - 1;
         // An odd factor only shuffles the numbers below a power of two.
         let within = self.names.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x2_9E35) & WITHIN;
-        SessionId::from_bits((since_1970().as_secs() & ((1 << 22) - 1)) << 18 | within)
+        SessionId::from_bits((time_of_day().as_secs() & ((1 << 22) - 1)) << 18 | within)
     }
 
     /// Whether there is enough for one session more.
@@ -152,11 +152,12 @@ fn instant() -> Instant {
     Instant::now()
 }
 
+/// Since 1970.
 #[expect(
     clippy::disallowed_methods,
-    reason = "names of sessions are ordered by the time of day, and mail is dated"
+    reason = "names of sessions are ordered by the time of day, mail is dated, and bans in a file end at one"
 )]
-fn since_1970() -> Duration {
+pub(super) fn time_of_day() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 

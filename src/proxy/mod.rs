@@ -21,19 +21,23 @@
 //! | `relay`, `link`, `links` | addresses, what is offered; a link; who may have one now |
 //! | `guise` | as whom a link comes to the relay |
 //! | `probe` | asking a relay what it offers |
+//! | `bans` | who is not let in for a time; in its folder the book and its file |
+//! | `store` | what several gates share; in its folder its address, its scripts, leases |
 //! | `seldom` | what is said once in a while |
 //! | `means` | memory, descriptors, time |
 //! | `tarpit` | where refusals wait that are made to wait |
 //! | `stress`, `news` | whether a bound is near; what a session is told of that |
 //! | `veil` | whether something hides the clients from the gate |
 //! | `roll`, `reserve` | who is in, and for whom room is kept |
-//! | `gate` | the whole of it, running |
+//! | `gate`, `control` | the whole of it, running; what is nobody's session |
 
 mod alarm;
+mod bans;
 mod caller;
 mod clerks;
 pub mod config;
 mod connection;
+mod control;
 mod dns;
 mod farewell;
 mod gate;
@@ -51,6 +55,7 @@ mod relay;
 mod reserve;
 mod roll;
 mod seldom;
+mod store;
 mod stress;
 mod tarpit;
 mod tls;
@@ -62,6 +67,7 @@ pub use config::Deployment;
 pub use gate::{Gate, serve, start};
 pub use ledger::{Books, Ledger};
 pub use probe::{Interview, interview};
+pub use store::judge as judge_store_url;
 pub use tls::{Certificate, Description};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -71,9 +71,7 @@ impl Roll {
     pub(super) fn enter(self: &Arc<Self>, client: IpAddr, guest: Guest) -> (Place, Result<(), NoService>) {
         let seat = Seat { rank: guest.rank, peer: (!guest.unbounded).then(|| peer(client)) };
         let mut within = lock(&self.within);
-        let number = within.next;
-        within.next = number.wrapping_add(1);
-        within.entries.insert(number, None);
+        let number = within.note();
         let admission = self.admit(&within, seat);
         if admission.is_ok() {
             within.take(seat);
@@ -81,6 +79,12 @@ impl Roll {
         drop(within);
         let seat = admission.is_ok().then_some(seat);
         (Place { roll: Arc::clone(self), number, seat }, admission)
+    }
+
+    /// Enters a connection that is only told that it is not let in.
+    pub(super) fn note(self: &Arc<Self>) -> Place {
+        let number = lock(&self.within).note();
+        Place { roll: Arc::clone(self), number, seat: None }
     }
 
     fn admit(&self, within: &Within, seat: Seat) -> Result<(), NoService> {
@@ -131,6 +135,13 @@ impl Drop for Place {
 }
 
 impl Within {
+    fn note(&mut self) -> u64 {
+        let number = self.next;
+        self.next = number.wrapping_add(1);
+        self.entries.insert(number, None);
+        number
+    }
+
     fn of(&mut self, rank: Rank) -> &mut usize {
         match rank {
             Rank::Stranger => &mut self.strangers,

@@ -1,4 +1,4 @@
-//! `/metrics`, `/live`, `/ready`: read-only, for machines. No request changes anything.
+//! `/metrics`, `/bans.txt`, `/live`, `/ready`: read-only, for machines. No request changes anything.
 
 use super::Telemetry;
 use http_body_util::Full;
@@ -9,6 +9,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,20 +24,30 @@ const CONNECTION_TIME: Duration = Duration::from_mins(1);
 /// The most octets of a request.
 const REQUEST_CAP: usize = 16 * 1024;
 
-const INDEX: &str = "Gatepost\n\n/metrics  figures for Prometheus\n/live     this process runs\n/ready    it takes sessions, and a relay answers\n";
+const INDEX: &str = "Gatepost\n\n/metrics   figures for Prometheus\n/bans.txt  who is not let in: network, seconds left, check, reference\n/live      this process runs\n/ready     it takes sessions, and a relay answers\n";
 
 /// Answers on the admin address.
-#[derive(Debug)]
 pub struct Endpoint {
     telemetry: Arc<Telemetry>,
     address: SocketAddr,
     hosts: Vec<String>,
+    bans: Page,
+}
+
+/// A text that is made when it is asked for.
+pub type Page = Box<dyn Fn() -> String + Send + Sync>;
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Endpoint {
-    /// `hosts` are names to answer to, beside those of the loopback interface and the address itself.
-    pub fn new(telemetry: Arc<Telemetry>, address: SocketAddr, hosts: Vec<String>) -> Self {
-        Self { telemetry, address, hosts }
+    /// `hosts` are names to answer to, beside those of the loopback interface and the address itself; `bans` makes
+    /// `/bans.txt`.
+    pub fn new(telemetry: Arc<Telemetry>, address: SocketAddr, hosts: Vec<String>, bans: Page) -> Self {
+        Self { telemetry, address, hosts, bans }
     }
 
     /// Serves until it is dropped.
@@ -86,6 +97,7 @@ impl Endpoint {
             "/" => text(StatusCode::OK, INDEX),
             "/live" => text(StatusCode::OK, "live\n"),
             "/ready" => self.ready(),
+            "/bans.txt" => text(StatusCode::OK, (self.bans)()),
             "/metrics" => {
                 let mut response = Response::new(Full::from(self.telemetry.metrics().encode()));
                 let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -133,8 +145,8 @@ fn names(host: &str, address: SocketAddr, hosts: &[String]) -> bool {
     }
 }
 
-fn text(status: StatusCode, words: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(words));
+fn text(status: StatusCode, words: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(words.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response

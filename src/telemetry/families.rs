@@ -39,6 +39,31 @@ impl OfComings {
     }
 }
 
+/// The figures of a tarpit.
+#[derive(Clone, Debug)]
+pub struct OfTarpit {
+    active: IntGauge,
+    delay: Counter,
+    full: IntCounter,
+}
+
+impl OfTarpit {
+    /// Sessions in it now.
+    pub fn active(&self) -> &IntGauge {
+        &self.active
+    }
+
+    /// Seconds for which refusals were made to wait.
+    pub fn delay(&self) -> &Counter {
+        &self.delay
+    }
+
+    /// Refusals for which there was no room.
+    pub fn full(&self) -> &IntCounter {
+        &self.full
+    }
+}
+
 /// Those of a listener.
 #[derive(Debug)]
 pub(super) struct OfListeners {
@@ -99,6 +124,14 @@ impl OfListeners {
         OfComings {
             headers: Rows::new(&ProxyHeader::ALL, header),
             astray: self.astray.with_label_values(&[listener]),
+        }
+    }
+
+    pub(super) fn tarpit(&self, listener: &str) -> OfTarpit {
+        OfTarpit {
+            active: self.tarpit_active.with_label_values(&[listener]),
+            delay: self.tarpit_delay.with_label_values(&[listener]),
+            full: self.tarpit_full.with_label_values(&[listener]),
         }
     }
 
@@ -175,30 +208,5 @@ impl OfRelays {
             waiting: gauges("gatepost_links_waiting", "Sessions that wait for their turn to have a link."),
             up: gauges("gatepost_relay_up", "Whether the relay says what it offers (1) or not (0)."),
         }
-    }
-}
-
-/// The figures of a tarpit.
-#[derive(Clone, Debug)]
-pub struct OfTarpit {
-    pub(super) active: IntGauge,
-    pub(super) delay: Counter,
-    pub(super) full: IntCounter,
-}
-
-impl OfTarpit {
-    /// Sessions in it now.
-    pub fn active(&self) -> &IntGauge {
-        &self.active
-    }
-
-    /// Seconds for which refusals were made to wait.
-    pub fn delay(&self) -> &Counter {
-        &self.delay
-    }
-
-    /// Refusals for which there was no room.
-    pub fn full(&self) -> &IntCounter {
-        &self.full
     }
 }

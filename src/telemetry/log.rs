@@ -6,7 +6,9 @@
 
 use super::Who;
 use super::security::of_side;
-use crate::event::{Attempt, Decision, Event, Excerpt, Force, LinkChange, Side, Summary, TlsChange};
+use crate::event::{
+    Attempt, Ban, BanChange, Decision, Event, Excerpt, Force, LinkChange, Side, Summary, TlsChange,
+};
 use crate::policy::tls::TlsVersion;
 use crate::policy::verdict::Action;
 use crate::smtp::date::civil;
@@ -28,7 +30,8 @@ pub(super) fn is_worth_a_line(event: &Event) -> bool {
         | Event::Ended(_)
         | Event::Link(LinkChange::Failed(_) | LinkChange::Lost)
         | Event::Tls(_, TlsChange::Failed(_) | TlsChange::Passed)
-        | Event::Auth(_) => true,
+        | Event::Auth(_)
+        | Event::Ban(..) => true,
         Event::Command { .. }
         | Event::Reply { .. }
         | Event::Recipient(_)
@@ -50,6 +53,7 @@ pub(super) fn write(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, event: &
         // The rules ask for it, and it is said all the same: what passes here nobody has looked at.
         Event::Tls(side, TlsChange::Passed) => tls(line, place, who, (*side, "uninspected", "passthrough")),
         Event::Auth(attempt) => auth(line, place, who, attempt),
+        Event::Ban(change, of) => ban(line, place, who, (*change, of)),
         Event::Command { .. }
         | Event::Reply { .. }
         | Event::Recipient(_)
@@ -142,6 +146,25 @@ fn auth(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, attempt: &Attempt) -
     writeln!(line, " account=\"{account}\"")
 }
 
+/// Who is banned and for how many seconds, by which check, in which session.
+fn ban(
+    line: &mut Vec<u8>,
+    place: Place<'_>,
+    who: Who<'_>,
+    (change, ban): (BanChange, &Ban),
+) -> io::Result<()> {
+    time(line, now());
+    let change = match change {
+        BanChange::Placed => "placed",
+        BanChange::Met => "met",
+    };
+    let Ban { network, left, check, reference } = ban;
+    write!(line, " ban change={change} reason={check} network={network} left={}", left.as_secs())?;
+    write!(line, " reference={reference}")?;
+    peer(line, place, who)?;
+    line.write_all(b"\n")
+}
+
 fn peer(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>) -> io::Result<()> {
     write!(
         line,
@@ -202,6 +225,25 @@ mod tests {
         let mut line = Vec::new();
         time(&mut line, UNIX_EPOCH + Duration::from_millis(951_827_696_007));
         assert_eq!(line, b"2000-02-29T12:34:56.007Z");
+    }
+
+    #[test]
+    fn a_ban_is_told_with_its_reason_and_what_is_left_of_it() {
+        let (place, mut line) = (Place { listener: "mx", profile: "inbound", relay: "exchange" }, Vec::new());
+        let who = Who { client: "[2001:db8::9]:51044".parse().unwrap(), session: "7K2M9QXT" };
+        let ban = Ban {
+            network: "2001:db8::/64".parse().unwrap(),
+            left: Duration::from_millis(3_541_900),
+            check: "harvesting".into(),
+            reference: "7K2M9QXA".into(),
+        };
+        write(&mut line, place, who, &Event::Ban(BanChange::Met, Box::new(ban)));
+        let text = String::from_utf8(line).unwrap();
+        assert_eq!(
+            text.split_once(' ').unwrap().1,
+            "ban change=met reason=harvesting network=2001:db8::/64 left=3541 reference=7K2M9QXA \
+             client=2001:db8::9 port=51044 session=7K2M9QXT listener=mx profile=inbound\n"
+        );
     }
 
     #[test]

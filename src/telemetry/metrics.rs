@@ -3,14 +3,18 @@
 //! All series begin at 0: otherwise a rate would miss the first event.
 
 use super::allowances::OfAllowances;
+use super::bans::OfBans;
 use super::families::{OfComings, OfListeners, OfRelays, OfTarpit, Rows, counters, gauges, make};
 use super::labels::{
     ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
 };
 use super::lookups::Lookups;
 use super::security::{OfSecurities, OfSecurity};
+use super::store::{OfStore, OfStores};
 use super::upkeep::Upkeep;
-use crate::event::{Decision, Ending, Event, Fate, Force, LinkChange, LinkFailure, Origin, Outcome};
+use crate::event::{
+    BanChange, Decision, Ending, Event, Fate, Force, LinkChange, LinkFailure, Origin, Outcome,
+};
 use crate::policy::names::NameVerdict;
 use crate::policy::verdict::{Action, Check};
 use crate::smtp::reply::Class;
@@ -35,6 +39,8 @@ pub struct Metrics {
     pub(super) allowances: OfAllowances,
     upkeep: Upkeep,
     pub(super) lookups: Lookups,
+    bans: OfBans,
+    stores: OfStores,
     rule_hits: IntCounterVec,
     buffer_used: IntGauge,
     buffer_limit: IntGauge,
@@ -99,6 +105,8 @@ impl Metrics {
             allowances: OfAllowances::new(&registry),
             upkeep: Upkeep::new(&registry),
             lookups: Lookups::new(&registry),
+            bans: OfBans::new(&registry),
+            stores: OfStores::new(&registry),
             registry,
             rule_hits,
             buffer_used,
@@ -130,6 +138,16 @@ impl Metrics {
         self.upkeep.reloaded(taken);
     }
 
+    /// The figures of bans.
+    pub fn bans(&self) -> &OfBans {
+        &self.bans
+    }
+
+    /// The figures of the shared store, from now on.
+    pub fn store(&self) -> OfStore {
+        self.stores.store()
+    }
+
     /// Whether no new sessions are taken.
     pub fn draining(&self) -> &IntGauge {
         &self.draining
@@ -147,12 +165,7 @@ impl Metrics {
 
     /// The figures of a listener's tarpit.
     pub fn tarpit(&self, listener: &str) -> OfTarpit {
-        let of = &self.listeners;
-        OfTarpit {
-            active: of.tarpit_active.with_label_values(&[listener]),
-            delay: of.tarpit_delay.with_label_values(&[listener]),
-            full: of.tarpit_full.with_label_values(&[listener]),
-        }
+        self.listeners.tarpit(listener)
     }
 
     /// The figures of connections that do not come from the client itself.
@@ -203,6 +216,7 @@ impl Metrics {
             violations: Rows::new(Violation::ALL, |violation| {
                 of.violations.with_label_values(&[name, violation.facts().name])
             }),
+            banned: self.bans.met(name),
             security: self.securities.listener(name),
         }
     }
@@ -247,6 +261,8 @@ impl Metrics {
             Event::Link(LinkChange::Failed(why)) => relay.failed.count(*why),
             Event::Tls(side, change) => listener.security.count_tls(*side, change),
             Event::Auth(attempt) => listener.security.count_attempt(attempt),
+            Event::Ban(BanChange::Placed, _) => self.bans.placed().inc(),
+            Event::Ban(BanChange::Met, _) => listener.banned.inc(),
             Event::Ended(summary) => {
                 listener.closed.count(summary.ending);
                 if let Some(naming) = &summary.naming {
@@ -312,6 +328,7 @@ pub struct OfListener {
     recipients: Rows<Outcome>,
     names: Rows<NameVerdict>,
     violations: Rows<Violation>,
+    banned: IntCounter,
     security: OfSecurity,
 }
 

@@ -5,15 +5,16 @@
 //! | file | noun |
 //! |---|---|
 //! | `metrics`, `families` | counters and gauges; labels from closed enums and from the deployment file, never from the wire |
-//! | `allowances` | those of `[[limit]]` |
+//! | `allowances`, `bans`, `store` | those of `[[limit]]`; of bans; of what gates share |
 //! | `security`, `upkeep` | those of TLS and AUTH; of certificates and reloads |
 //! | `lookups` | those of DNS |
 //! | `labels` | the words of closed enums, as labels |
 //! | `log` | one line for each session and each refusal |
 //! | `queue` | the way from a session to a file, which never makes a session wait |
-//! | `endpoint` | `/metrics`, `/live`, `/ready` |
+//! | `endpoint` | `/metrics`, `/bans.txt`, `/live`, `/ready` |
 
 mod allowances;
+mod bans;
 pub mod endpoint;
 mod families;
 mod labels;
@@ -22,12 +23,15 @@ mod lookups;
 mod metrics;
 mod queue;
 mod security;
+mod store;
 mod upkeep;
 
 pub use allowances::OfAllowance;
+pub use bans::OfBans;
 pub use families::{OfComings, OfTarpit};
 pub use lookups::{OfList, OfLookups};
 pub use metrics::{Metrics, OfListener, OfRelay};
+pub use store::OfStore;
 
 use crate::event::Event;
 use queue::Queue;

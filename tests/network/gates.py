@@ -113,12 +113,17 @@ RULES = 'profile = "test"\nextends = "base"\n[relay]\nto = ["example.com"]\n'
 
 
 @contextlib.contextmanager
-def gates(*doors: Door, capabilities: str | None = None) -> Iterator[Running]:
-    """A gate with these doors: `mx`, `mx1`, and so on; with `capabilities` it is nobody's, and has them and no other."""
+def gates(*doors: Door, capabilities: str | None = None, bans: str | None = None) -> Iterator[Running]:
+    """A gate with these doors: `mx`, `mx1`, and so on; with `capabilities` it is nobody's, and has them and no other; with
+    `bans` it has kept these."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         config = Path(folder) / "gatepost.toml"
-        head = f'name = "gate.test"\n[admin]\nlisten = "{ADMIN}"\n[drain]\nwithin = "1s"\n'
+        keeps = ""
+        if bans is not None:
+            (Path(folder) / "bans").write_text(bans, encoding="utf-8")
+            keeps = 'state = "."\n'
+        head = f'name = "gate.test"\n{keeps}[admin]\nlisten = "{ADMIN}"\n[drain]\nwithin = "1s"\n'
         texts = (door.text(f"mx{number or ''}") for number, door in enumerate(doors))
         config.write_text(head + "".join(texts), encoding="utf-8")
         (Path(folder) / "rules.toml").write_text(RULES, encoding="utf-8")

@@ -149,3 +149,15 @@ fn a_probe_says_why_there_is_no_answer() {
     let said = probe(&dmz(), nobody);
     says(&said, 1, &["error: relay `inside` does not say what it offers: no_connection\n"]);
 }
+
+#[test]
+fn a_folder_for_bans_that_is_not_there_is_warned_of() {
+    let example = dmz();
+    let text = fs::read_to_string(example.file("gatepost.toml")).unwrap();
+    fs::write(example.file("gatepost.toml"), format!("state = \"kept\"\n{text}")).unwrap();
+    let said = check(&example, "gatepost.toml", &[]);
+    says(&said, 0, &["warning: there is no folder `", "kept`", "gatepost.toml:1"]);
+    fs::create_dir(example.file("kept")).unwrap();
+    let (code, text) = check(&example, "gatepost.toml", &[]);
+    assert!(code == Some(0) && !text.contains("there is no folder"), "{text}");
+}

@@ -11,6 +11,7 @@
 
 mod attack;
 mod auth;
+mod bans;
 mod bounds;
 mod checking;
 mod dnslists;

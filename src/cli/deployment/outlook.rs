@@ -10,6 +10,7 @@ use gatepost::proxy::config::{Arrival, Deployment, Listener};
 use gatepost::proxy::{Description, config};
 use gatepost::session::RelayTls;
 use gatepost::smtp::extension::Extension;
+use std::path::Path;
 
 /// How many days before its end a certificate is spoken of: the gate's log does likewise.
 const SOON: u64 = 14;
@@ -26,12 +27,14 @@ pub(in crate::cli) fn outlook(path: &str, deployment: &Deployment, now: u64, fin
         let written = deployment.certificates.iter().find(|known| known.name == name.value);
         findings.extend(written.and_then(|written| of_certificate(written, &section, now)));
     }
+    findings.extend(deployment.state.as_deref().and_then(|folder| of_state(folder, &top)));
     for relay in deployment.relays.iter().filter(|relay| !relay.identity.is_told()) {
         findings.add(of_stranger(relay, &top));
     }
     findings.extend(of_resolver(deployment, &top));
     for (listener, section) in deployment.listeners.iter().zip(top.list("listener").iter()) {
         findings.extend(of_listener(listener, section));
+        findings.extend(of_limits(listener, deployment, section));
         let relay = deployment.relays.iter().find(|relay| relay.name == listener.relay);
         findings.extend(relay.and_then(|relay| of_passage(listener, relay, section)));
     }
@@ -50,6 +53,27 @@ fn of_certificate(written: &config::Certificate, section: &Section<'_>, now: u64
     };
     let place = section.node("chain").map_or_else(|| section.place(), |node| &node.place);
     Some(place.warning(format!("certificate `{}` {how}", written.name)))
+}
+
+/// Without the folder the gate does not start. (It may be another host on which this is checked.)
+fn of_state(folder: &str, top: &Section<'_>) -> Option<Diagnostic> {
+    let place = top.node("state").map_or_else(|| top.place(), |node| &node.place);
+    let warn = || {
+        let finding = place.warning(format!("there is no folder `{folder}`"));
+        finding.with_help("the gate needs it to start: mkdir, or StateDirectory= in a unit of systemd")
+    };
+    (!Path::new(folder).is_dir()).then(warn)
+}
+
+/// A limit that is to be shared, and nothing to share it in.
+fn of_limits(listener: &Listener, deployment: &Deployment, section: &Section<'_>) -> Option<Diagnostic> {
+    let shared = listener.policy.allowances().iter().find(|limit| limit.shared)?;
+    let place = section.node("rules").map_or_else(|| section.place(), |node| &node.place);
+    let warn = || {
+        let message = format!("limit `{}` is shared, and there is no [store]", shared.id);
+        place.warning(message).with_help("each gate counts for itself, until there is one")
+    };
+    deployment.store.is_none().then(warn)
 }
 
 fn of_listener(listener: &Listener, section: &Section<'_>) -> Option<Diagnostic> {

@@ -256,3 +256,36 @@ fn a_resolver_that_is_none_is_an_error() {
         assert_eq!(findings, [wanted]);
     }
 }
+
+#[test]
+fn a_store_is_read_and_what_is_wrong_with_it_is_told() {
+    let path = std::env::temp_dir().join(format!("gatepost-store-{}", std::process::id()));
+    let store = |more: &str| format!("[store]\nurl_file = '{}'\n{more}\n", path.display());
+    let text = |more: &str| format!("{}{}", with("", ""), store(more));
+    std::fs::write(&path, "redis://:secret@127.0.0.1:6379/0\n").unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let (read, findings) = read_text(&text(""));
+    assert!(findings.is_empty(), "{findings:?}");
+    let usual = read.unwrap().store.unwrap();
+    assert_eq!((usual.prefix.as_str(), usual.timeout, usual.lease), ("gp:", Duration::from_millis(50), 0));
+    let (read, _) = read_text(&text("prefix = 'mx:'\ntimeout = '20ms'\nlease = 7"));
+    let said = read.unwrap().store.unwrap();
+    assert_eq!((said.prefix.as_str(), said.timeout, said.lease), ("mx:", Duration::from_millis(20), 7));
+    let (read, findings) = read_text(&text("prefix = 'a b'\ntimeout = '20s'\nlease = 7000"));
+    assert!(read.is_none());
+    assert_eq!(
+        findings,
+        [
+            "`prefix` is at most 64 printable characters without blanks",
+            "`timeout` of the store is between \"1ms\" and \"2s\"",
+            "`lease` is 1000 at most",
+        ]
+    );
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let (read, findings) = read_text(&text(""));
+    assert!(read.is_some() && findings[0].starts_with("everybody on this host may read "), "{findings:?}");
+    std::fs::write(&path, "rediss://:secret@127.0.0.1:6379/0\n").unwrap();
+    let (read, findings) = read_text(&text(""));
+    assert!(read.is_none() && findings[0].contains("TLS to the store does not work"), "{findings:?}");
+    std::fs::remove_file(&path).unwrap();
+}

@@ -1,7 +1,7 @@
 //! Doing what a session says.
 
 use super::{Connection, Course, Way};
-use crate::event::{Event, Side};
+use crate::event::{Decision, Event, Side};
 use crate::proxy::farewell::{Farewell, Then};
 use crate::proxy::guise::{Guise, Port};
 use crate::proxy::turn::Turn;
@@ -10,6 +10,28 @@ use crate::session::{Action, Linger, Moment, Output};
 use crate::telemetry::Who;
 use arrayvec::ArrayVec;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The ban of a turn, if there is one: the longest, with the verdict that follows it.
+#[derive(Debug, Default)]
+struct Sentence {
+    span: Option<Duration>,
+    by: Option<Box<Decision>>,
+}
+
+impl Sentence {
+    fn pass(&mut self, span: Duration) {
+        if self.span.is_none_or(|longest| longest < span) {
+            *self = Self { span: Some(span), by: None };
+        }
+    }
+
+    fn hear(&mut self, event: Event) {
+        if let (Event::Verdict(decision), Some(_), None) = (event, self.span, &self.by) {
+            self.by = Some(decision);
+        }
+    }
+}
 
 impl Connection {
     /// Does what the session says; the first `length` octets of the buffer are what it was shown.
@@ -20,6 +42,7 @@ impl Connection {
         // The two sides are independent of each other; what is for one leaves in one write.
         let (mut to_client, mut to_relay) = (Pieces::new(), Pieces::new());
         let (mut secures, mut passes) = (ArrayVec::<_, 2>::new(), false);
+        let mut sentence = Sentence::default();
         for action in actions {
             match action {
                 Action::Send { to, what } => {
@@ -52,11 +75,13 @@ impl Connection {
                 Action::StartTls(side) => drop(secures.try_push(side)),
                 Action::PassThrough => passes = true,
                 Action::Ask(question) => self.ask(question),
-                Action::Charge(charge) => self.charge(&charge),
-                // There is no book of bans yet.
-                Action::Ban(_) => {}
+                Action::Charge(charge) => self.charge(charge),
+                Action::Ban(span) => sentence.pass(span),
                 Action::Learn(offer) => self.door.relay.learn(offer),
-                Action::Tell(event) => self.tell_desk(&event),
+                Action::Tell(event) => {
+                    self.tell_desk(&event);
+                    sentence.hear(event);
+                }
             }
         }
         if let Way::Open(link) = &mut self.way {
@@ -67,6 +92,11 @@ impl Connection {
         secures.into_iter().for_each(|side| self.start_tls(turn, side));
         if passes {
             self.start_passing(turn);
+        }
+        if let Sentence { span: Some(span), by } = sentence {
+            let check = by.as_ref().map_or("-", |decision| &decision.id);
+            let (client, id) = self.session.who();
+            self.door.ban((client, *id), span, check);
         }
     }
 

@@ -1,8 +1,9 @@
 //! Questions of a session that take longer than a turn.
 
 use super::Connection;
-use crate::policy::allowance::Charge;
+use crate::policy::allowance::{Balance, Charge};
 use crate::policy::auth::Backend;
+use crate::proxy::store::Taken;
 use crate::proxy::turn::Turn;
 use crate::session::{Answer, Answered, Asking, Happening, Question};
 use arrayvec::ArrayVec;
@@ -55,7 +56,7 @@ impl Connection {
             Asking::Lists => {
                 Coming::Later(self.door.dns.lists(self.session.policy(), self.session.who().0.ip()))
             }
-            Asking::Allowances(charges) => self.allowances(&charges),
+            Asking::Allowances(charges) => self.take(charges),
         };
         let questions = self.questions.get_or_insert_default();
         if questions.is_full() {
@@ -64,15 +65,31 @@ impl Connection {
         questions.push(Open { number, answer });
     }
 
-    /// What is this process's own to say is said at once. Limits that are shared with other processes (`shared`) are
-    /// counted here likewise, until there is a store to ask; its answer is [`Coming::Later`].
-    fn allowances(&self, charges: &[Charge]) -> Coming {
-        Coming::Here(Answered::Allowances(charges.iter().map(|charge| self.books.ask(charge)).collect()))
+    /// Takes charges from the store, where they are shared, and from what this gate knows by itself.
+    fn take(&self, charges: Box<[Charge]>) -> Coming {
+        let taken = match &self.door.store {
+            Some(store) => {
+                let books = self.books.clone();
+                store.take(self.session.policy(), charges, move |charge| books.ask(charge))
+            }
+            None => Taken::Now(charges.iter().map(|charge| self.books.ask(charge)).collect()),
+        };
+        match taken {
+            Taken::Now(balances) => Coming::Here(Answered::Allowances(balances)),
+            Taken::Later(answer) => Coming::Later(answer),
+        }
     }
 
-    /// Takes from an allowance what there is, for something that has happened.
-    pub(super) fn charge(&self, charge: &Charge) {
-        self.books.spend(charge);
+    /// Takes from an allowance what there is, for something that has happened. Nobody waits for it.
+    pub(super) fn charge(&self, charge: Charge) {
+        let Some(store) = &self.door.store else { return self.books.spend(&charge) };
+        let books = self.books.clone();
+        let spend = move |charge: &Charge| {
+            books.spend(charge);
+            Balance { within: true, left: 0 }
+        };
+        // What is to come comes also if nobody listens.
+        drop(store.take(self.session.policy(), Box::new([charge]), spend));
     }
 
     /// Tells the session an answer, once there is one.

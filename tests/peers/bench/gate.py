@@ -68,9 +68,10 @@ class Gate:
         accounts: Mapping[str, str] = MappingProxyType({}),
         listener: Mapping[str, object] = MappingProxyType({}),
         tables: str = "",
+        store: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self.relay = relay
-        self._papers, self._listener, self._tables = papers, listener, tables
+        self._papers, self._listener, self._tables, self._store = papers, listener, tables, store
         self._relay_is_up = relay_is_up
         self.process: subprocess.Popen[bytes] | None = None
         if DIRECT:
@@ -97,7 +98,7 @@ class Gate:
     def _start(self, rules: str, waits: Mapping[str, object] | None) -> None:
         profile = self.place / "bench.toml"
         profile.write_text(rules)
-        plain = waits is None and not self._papers
+        plain = waits is None and not self._papers and not self._store
         arguments = self._arguments(profile) if plain else self._deployment(profile, waits or {})
         with open(self.place / "log", "wb") as log:
             self.process = subprocess.Popen(
@@ -135,6 +136,7 @@ tls = "{tls}"
             f'\n[certificate.{name}]\nchain = "{paper.chain}"\nkey = "{paper.key}"\n'
             for name, paper in zip(names, self._papers)
         )
+        store = f"\n[store]\n{_settings(self._store)}" if self._store else ""
         path = self.place / "gatepost.toml"
         path.write_text(f"""\
 name = "gate.example.net"
@@ -144,7 +146,7 @@ listen = "127.0.0.1:{self.admin}"
 {listeners}
 [relay.main]
 address = ["127.0.0.1:{self.relay}"]
-{_settings({"identity": "none"} | dict(waits))}{certificates}{self._tables}""")
+{_settings({"identity": "none"} | dict(waits))}{certificates}{store}{self._tables}""")
         return ["--config", str(path)]
 
     def _ready(self) -> bool:
@@ -161,6 +163,16 @@ address = ["127.0.0.1:{self.relay}"]
 
     def _listens(self) -> bool:
         return listens(self.port)
+
+    def page(self, path: str) -> str:
+        """What the admin address says."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=10) as answer:
+            return answer.read().decode()
+
+    def figure(self, series: str) -> float:
+        """The figure of a series, with its labels as they stand."""
+        lines = self.page("/metrics").splitlines()
+        return next((float(line.rsplit(" ", 1)[1]) for line in lines if line.rsplit(" ", 1)[0] == series), 0.0)
 
     def log(self) -> str:
         """What it printed."""
