@@ -192,11 +192,7 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     let expiries = papers.with_books(&ledger, telemetry.metrics()).post(&doors, &relays);
     expiries.show(telemetry.metrics());
     let expiries = Arc::new(Mutex::new(expiries));
-    let admin = deployment
-        .admin
-        .clone()
-        .map(|admin| bind(admin.listen, &Accept::Direct).map(|socket| (admin, socket)))
-        .transpose()?;
+    let admin = deployment.admin.clone().map(at_admin).transpose()?;
     let admin_address = admin.as_ref().map(|(_, socket)| socket.local_addr()).transpose()?;
     let mut started = Vec::new();
     for number in 0..threads.max(1) {
@@ -266,6 +262,10 @@ fn open(listeners: &[Listener], doors: &[Arc<Door>], metrics: &Metrics) -> io::R
         }
     }
     Ok((sockets, addresses))
+}
+
+fn at_admin(admin: Admin) -> io::Result<(Admin, TcpListener)> {
+    bind(admin.listen, &Accept::Direct).map(|socket| (admin, socket))
 }
 
 /// What an error means for which root is needed, or a part of what root may do.

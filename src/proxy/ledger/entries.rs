@@ -1,7 +1,7 @@
 //! What was used up of one limit, by key: so many entries and never more.
 //!
 //! An entry is a hash of its key and the time at which the key has everything again (the *theoretical arrival time* of
-//! GCRA): 16 octets, whatever the key is. The hash is SipHash with a seed of this process, so nobody outside can make two
+//! GCRA): 16 octets, whatever the key is. The hash is `SipHash` with a seed of this process, so nobody outside can make two
 //! keys meet; that two of a million do so by chance is one in thirty million, and then they share an entry.
 //!
 //! A key for which there is no room is charged to one of [`SLOTS`]: [`PARTS`] of them stand for each wider network, and
