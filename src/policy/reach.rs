@@ -6,7 +6,8 @@ use crate::smtp::path::ForwardPath;
 use std::net::IpAddr;
 
 impl Policy {
-    /// `[clients]`: whether this client may connect at all. A refusal is to be weighed as [`Check::Clients`].
+    /// `[clients]`: whether this client may connect at all. A refusal is to be weighed as
+    /// [`Check::Clients`](super::verdict::Check::Clients).
     pub fn admits_client(&self, client: IpAddr) -> bool {
         self.allow.as_ref().is_none_or(|allow| allow.contains(client)) && !self.deny.contains(client)
     }
