@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Strangers from ever new addresses, 200 a second, and what a partner feels of it.
 
-    tests/attack/addresses.py [--rate 200] [--pairs 5] [--seconds 4] [--keys 2000]
+    tests/attack/addresses.py [--rate 200] [--pairs 5] [--seconds 4] [--keys 1000]
 
 They come through PROXY headers, each from an address of its own, so that a `[[limit]]` by address learns a new key with
 each; soon there are more than it may know. A partner connects again and again and names a recipient. Printed is the time
@@ -26,8 +26,8 @@ LIMIT = """
 id = "connections"
 key = "client.net"
 count = "connections"
-rate = "6000/min"
-burst = 1000
+rate = "60/h"
+burst = 10000
 reply = "421 4.7.0 Too many connections from you, come back later"
 """
 LINES = [b"EHLO partner.test", b"MAIL FROM:<a@partner.test>", f"RCPT TO:<b@{bench.DOMAIN}>".encode(), b"RSET", b"QUIT"]
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=200)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--keys", type=int, default=2000)
+    parser.add_argument("--keys", type=int, default=1000)
     args = parser.parse_args()
     rules = bench.RULES.replace(bench.PARTNER, PARTNER) + LIMIT
     listener = 'accept = "proxy-protocol"\ntrusted = ["127.0.0.1/32"]\n'

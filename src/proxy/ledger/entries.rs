@@ -143,7 +143,7 @@ impl Entries {
             *until > now
         });
         self.used.fetch_sub(before.saturating_sub(shard.len()), Ordering::AcqRel);
-        // What a flood took is given back.
+        // What a flood took is free again.
         if shard.capacity() / 4 > shard.len() {
             let twice = shard.len().saturating_mul(2);
             shard.shrink_to(twice);
