@@ -84,6 +84,12 @@ impl Connection {
                 }
             }
         }
+        // Whoever hears of it and comes again at once meets it.
+        if let Sentence { span: Some(span), by } = sentence {
+            let check = by.as_ref().map_or("-", |decision| &decision.id);
+            let (client, id) = self.session.who();
+            self.door.ban((client, *id), span, check);
+        }
         if let Way::Open(link) = &mut self.way {
             link.wire.send(cx, *now, &mut to_relay);
         }
@@ -92,11 +98,6 @@ impl Connection {
         secures.into_iter().for_each(|side| self.start_tls(turn, side));
         if passes {
             self.start_passing(turn);
-        }
-        if let Sentence { span: Some(span), by } = sentence {
-            let check = by.as_ref().map_or("-", |decision| &decision.id);
-            let (client, id) = self.session.who();
-            self.door.ban((client, *id), span, check);
         }
     }
 
