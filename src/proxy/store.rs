@@ -22,6 +22,7 @@ use base64ct::{Base64Unpadded, Encoding};
 use leases::Leases;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisResult};
+pub(super) use scripts::Measure;
 use scripts::{Had, Scripts, Wanted};
 use std::future::Future;
 use std::io;
@@ -88,7 +89,13 @@ impl Store {
     }
 
     /// Takes charges: those of shared limits here, the others by `local`, which also decides where the store cannot.
-    pub(super) fn take<L>(self: &Arc<Self>, policy: &Policy, charges: Box<[Charge]>, local: L) -> Taken
+    pub(super) fn take<L>(
+        self: &Arc<Self>,
+        policy: &Policy,
+        charges: Box<[Charge]>,
+        measure: Measure,
+        local: L,
+    ) -> Taken
     where
         L: Fn(&Charge) -> Balance + Send + Sync + 'static,
     {
@@ -107,7 +114,7 @@ impl Store {
                 self.figures.leased().inc();
             } else if line.is_some() {
                 open.push(place);
-                wanted.push(self.wanted(limit, key, charge, now));
+                wanted.push(self.wanted(limit, key, (charge.amount, measure), now));
             }
         }
         let Some(line) = line.filter(|_| !open.is_empty()) else {
@@ -183,10 +190,16 @@ impl Store {
         }
     }
 
-    fn wanted(&self, limit: &Allowance, key: String, charge: &Charge, now: Moment) -> Wanted {
-        let more = if charge.amount == 0 { 0 } else { self.leases.wanted(&key, now) };
+    fn wanted(
+        &self,
+        limit: &Allowance,
+        key: String,
+        (amount, measure): (u32, Measure),
+        now: Moment,
+    ) -> Wanted {
+        let more = if amount == 0 { 0 } else { self.leases.wanted(&key, now) };
         let each = limit.rate.per.div_f64(f64_of(limit.rate.count.max(1)));
-        Wanted { key, each, burst: limit.burst, amount: charge.amount, more }
+        Wanted { key, each, burst: limit.burst, amount, more, measure }
     }
 
     fn key(&self, limit: &Allowance, charge: &Charge) -> String {

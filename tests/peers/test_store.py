@@ -10,6 +10,7 @@ import pytest
 
 from bench.gate import Gate
 from bench.ground import wait_until
+from bench.mail import message
 from bench.recorder import Recorder
 from bench.store import Store
 from bench.wire import Wire
@@ -39,6 +40,17 @@ on = "RCPT"
 when = { "rcpt.local" = "trap" }
 then = "reject"
 ban = "5s"
+private = true
+"""
+
+WEIGHED = """
+[[limit]]
+id = "weight"
+key = "client.net"
+count = "octets"
+rate = "20KiB/d"
+burst = "20KiB"
+shared = true
 private = true
 """
 
@@ -180,6 +192,24 @@ def test_while_it_is_away_each_gate_has_the_limit_for_itself(store: Store) -> No
             passed = callers.end()
             for granted in callers.granted:
                 assert granted == pytest.approx(BURST + RATE * passed, rel=0.05)
+
+
+def test_a_message_larger_than_what_is_left_spends_the_rest_at_both_gates(store: Store) -> None:
+    """What was done already is counted as far as there is, or whoever sends much at once would never be counted."""
+    heavy = message(b"x" * 70 + b"\r\n") + (b"x" * 70 + b"\r\n") * 200
+    with Recorder() as relay:
+        one, other = gates(store, relay, WEIGHED)
+        with one, other:
+            for gate in (one, other):
+                with Wire(gate.port) as wire:
+                    wire.greet()
+                    wire.envelope("a@example.org", "b@example.com")
+                    assert wire.data(heavy).code == 250
+            time.sleep(0.3)
+            for gate in (one, other):
+                with Wire(gate.port) as wire:
+                    wire.greet()
+                    wire.expect("MAIL FROM:<a@example.org>", "451")
 
 
 def test_whom_one_gate_bans_the_other_does_not_let_in(store: Store) -> None:

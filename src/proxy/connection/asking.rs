@@ -3,7 +3,7 @@
 use super::Connection;
 use crate::policy::allowance::{Balance, Charge};
 use crate::policy::auth::Backend;
-use crate::proxy::store::Taken;
+use crate::proxy::store::{Measure, Taken};
 use crate::proxy::turn::Turn;
 use crate::session::{Answer, Answered, Asking, Happening, Question};
 use arrayvec::ArrayVec;
@@ -70,7 +70,8 @@ impl Connection {
         let taken = match &self.door.store {
             Some(store) => {
                 let books = self.books.clone();
-                store.take(self.session.policy(), charges, move |charge| books.ask(charge))
+                let local = move |charge: &Charge| books.ask(charge);
+                store.take(self.session.policy(), charges, Measure::AllOrNothing, local)
             }
             None => Taken::Now(charges.iter().map(|charge| self.books.ask(charge)).collect()),
         };
@@ -89,7 +90,7 @@ impl Connection {
             Balance { within: true, left: 0 }
         };
         // What is to come comes also if nobody listens.
-        drop(store.take(self.session.policy(), Box::new([charge]), spend));
+        drop(store.take(self.session.policy(), Box::new([charge]), Measure::WhatThereIs, spend));
     }
 
     /// Tells the session an answer, once there is one.

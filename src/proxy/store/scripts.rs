@@ -8,20 +8,22 @@ use std::time::Duration;
 const BANS: usize = 100_000;
 const PAGE: usize = 500;
 
-/// GCRA: each key holds the time (in µs) at which nothing of what was taken is left. For each key four arguments: the time
-/// that a unit takes to come back (µs), how many there are at most, how many are wanted, and how many more would be welcome.
+/// GCRA: each key holds the time (in µs) at which nothing of what was taken is left. For each key five arguments: the time
+/// that a unit takes to come back (µs), how many there are at most, how many are wanted, how many more would be welcome, and
+/// whether what there is is taken where it is not enough (1).
 /// Three answers for each: whether it was enough, how many are left, and how many more were taken.
 const TAKE: &str = r"
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local out = {}
 for i = 1, #KEYS do
-  local a = 4 * i - 3
+  local a = 5 * i - 4
   local each, burst, wanted, more = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3])
   local full = now + each * burst
   local at = tonumber(redis.call('GET', KEYS[i])) or now
   at = math.min(math.max(at, now), full)
   local left = math.floor((full - at) / each + 1e-6)
+  if ARGV[a + 4] == '1' then wanted = math.min(wanted, left) end
   local within, extra = 0, 0
   if left >= math.max(wanted, 1) then
     within = 1
@@ -92,6 +94,16 @@ pub(super) struct Wanted {
     pub(super) amount: u32,
     /// How many more would be welcome.
     pub(super) more: u32,
+    pub(super) measure: Measure,
+}
+
+/// How much of what is wanted is taken where there is less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) enum Measure {
+    /// Nothing.
+    AllOrNothing,
+    /// What there is: it was done already.
+    WhatThereIs,
 }
 
 /// What became of it.
@@ -114,10 +126,11 @@ impl Scripts {
         wanted: &[Wanted],
     ) -> redis::RedisResult<Vec<Had>> {
         let mut invocation = self.take.prepare_invoke();
-        for Wanted { key, each, burst, amount, more } in wanted {
+        for Wanted { key, each, burst, amount, more, measure } in wanted {
             // A unit that comes back at once is none that is counted.
             let micros = (each.as_secs_f64() * 1e6).max(0.001);
-            invocation.key(key).arg(micros).arg(*burst).arg(*amount).arg(*more);
+            let partly = u8::from(*measure == Measure::WhatThereIs);
+            invocation.key(key).arg(micros).arg(*burst).arg(*amount).arg(*more).arg(partly);
         }
         let said: Vec<i64> = invocation.invoke_async(line).await?;
         let number = |number: &i64| u32::try_from(*number).unwrap_or_default();
