@@ -88,6 +88,11 @@ impl Bans {
         let entry =
             Entry { until: now + span.min(LONGEST), check: check.into(), reference: reference.into() };
         let ban = told(network, &entry, now);
+        self.enter(network, entry).then_some(ban)
+    }
+
+    /// Whether it stands now.
+    fn enter(&self, network: IpNet, entry: Entry) -> bool {
         let mut within = lock(&self.within);
         let entered = within.book.enter(network, entry);
         within.changed |= entered.stands();
@@ -95,7 +100,7 @@ impl Bans {
         if matches!(entered, Entered::InPlaceOfAnother | Entered::NoRoom) {
             self.figures.displaced().inc();
         }
-        entered.stands().then_some(ban)
+        entered.stands()
     }
 
     /// Enters a ban of another gate: its network, the milliseconds that it had left at `then`, and check and reference.
@@ -109,13 +114,8 @@ impl Bans {
             let entry = Entry { until: then + left, check: check.into(), reference: reference.into() };
             words.then_some((network, entry))
         };
-        let Some((network, entry)) = read() else { return };
-        let mut within = lock(&self.within);
-        let entered = within.book.enter(network, entry);
-        within.changed |= entered.stands();
-        self.show(&within.book);
-        if matches!(entered, Entered::InPlaceOfAnother | Entered::NoRoom) {
-            self.figures.displaced().inc();
+        if let Some((network, entry)) = read() {
+            self.enter(network, entry);
         }
     }
 
