@@ -5,6 +5,7 @@
 use super::allowances::OfAllowances;
 use super::bans::OfBans;
 use super::families::{OfComings, OfListeners, OfRelays, OfTarpit, Rows, counters, gauges, make};
+use super::hits::Hits;
 use super::labels::{
     ACTIONS, CLASSES, FATES, FORCES, ORIGINS, Sort, of_action, of_class, of_fate, of_force, of_origin,
 };
@@ -22,12 +23,7 @@ use crate::smtp::verb::Verb;
 use crate::smtp::violation::Violation;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
-use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
-
-/// The most rules that are counted by name; further ones are `other`.
-const RULES: usize = 500;
+use prometheus::{Encoder, IntCounter, IntGauge, Registry, TextEncoder};
 
 /// All figures of a process.
 #[derive(Debug)]
@@ -41,13 +37,12 @@ pub struct Metrics {
     pub(super) lookups: Lookups,
     bans: OfBans,
     stores: OfStores,
-    rule_hits: IntCounterVec,
     buffer_used: IntGauge,
     buffer_limit: IntGauge,
     draining: IntGauge,
     lines_dropped: IntCounter,
     verdicts: Rows<(Action, Force, Sort)>,
-    rules: RwLock<HashMap<String, [IntCounter; 2]>>,
+    rules: Hits,
 }
 
 impl Default for Metrics {
@@ -61,12 +56,6 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         let (listeners, relays) = (OfListeners::new(&registry), OfRelays::new(&registry));
-        let rule_hits = counters(
-            &registry,
-            "gatepost_rule_hits_total",
-            "Decisions of rules, signatures and limits, by id.",
-            &["rule", "force"],
-        );
         let gauge = |name: &str, help: &str| make(&registry, IntGauge::new(name, help));
         let build = gauges(
             &registry,
@@ -107,14 +96,13 @@ impl Metrics {
             lookups: Lookups::new(&registry),
             bans: OfBans::new(&registry),
             stores: OfStores::new(&registry),
+            rules: Hits::new(&registry),
             registry,
-            rule_hits,
             buffer_used,
             buffer_limit,
             draining,
             lines_dropped,
             verdicts,
-            rules: RwLock::default(),
         }
     }
 
@@ -276,7 +264,7 @@ impl Metrics {
         self.verdicts.count((decision.action, decision.force, Sort::of(decision.check)));
         match decision.check {
             Check::Violation(violation) => listener.violations.count(violation),
-            Check::Allowance(_) | Check::Signature(_) | Check::Rule(_) => self.count_rule(decision),
+            Check::Allowance(_) | Check::Signature(_) | Check::Rule(_) => self.rules.count(decision),
             Check::Verb(_)
             | Check::Limit(_)
             | Check::Clients
@@ -288,22 +276,6 @@ impl Metrics {
             | Check::DnsList(_)
             | Check::SessionsPerClient => {}
         }
-    }
-
-    fn count_rule(&self, decision: &Decision) {
-        let count = |[enforced, observed]: &[IntCounter; 2]| match decision.force {
-            Force::Enforced => enforced.inc(),
-            Force::Observed => observed.inc(),
-        };
-        if let Some(hits) = self.rules.read().unwrap_or_else(PoisonError::into_inner).get(&decision.id) {
-            return count(hits);
-        }
-        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
-        let name = if rules.len() < RULES { decision.id.as_str() } else { "other" };
-        let hits = rules.entry(name.to_owned()).or_insert_with(|| {
-            FORCES.map(|force| self.rule_hits.with_label_values(&[name, of_force(force)]))
-        });
-        count(hits);
     }
 
     /// The text that Prometheus reads.

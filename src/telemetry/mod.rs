@@ -4,7 +4,7 @@
 //!
 //! | file | noun |
 //! |---|---|
-//! | `metrics`, `families` | counters and gauges; labels from closed enums and from the deployment file, never from the wire |
+//! | `metrics`, `families`, `hits` | counters and gauges; labels from closed enums and from the deployment file, never from the wire |
 //! | `allowances`, `bans`, `store` | those of `[[limit]]`; of bans; of what gates share |
 //! | `security`, `upkeep` | those of TLS and AUTH; of certificates and reloads |
 //! | `lookups` | those of DNS |
@@ -17,6 +17,7 @@ mod allowances;
 mod bans;
 pub mod endpoint;
 mod families;
+mod hits;
 mod labels;
 mod log;
 mod lookups;
