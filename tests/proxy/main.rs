@@ -20,6 +20,7 @@ mod faults;
 mod mail;
 mod operation;
 mod proxy_protocol;
+mod readme;
 mod relay_tls;
 mod reloading;
 mod secure;
