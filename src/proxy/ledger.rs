@@ -41,9 +41,9 @@ impl Title {
     }
 }
 
-/// The books of a policy, in the order of its limits.
+/// The books of a policy, in the order of its limits. Every connection has a pointer to them, and it is a thin one.
 #[derive(Clone, Debug, Default)]
-pub struct Books(Arc<[Arc<Book>]>);
+pub struct Books(Arc<Vec<Arc<Book>>>);
 
 impl Ledger {
     /// With room for so many keys of each limit.
@@ -77,7 +77,7 @@ impl Ledger {
             Arc::clone(books.entry(title).or_insert_with(new))
         };
         let of_profile = |(limits, titles): (&[Allowance], Vec<_>)| {
-            Books(limits.iter().zip(titles).map(&mut open).collect())
+            Books(Arc::new(limits.iter().zip(titles).map(&mut open).collect()))
         };
         profiles.into_iter().map(of_profile).collect()
     }

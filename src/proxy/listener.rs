@@ -238,7 +238,7 @@ impl Door {
         let sufficient = self.means.suffice(guest.rank);
         // Nobody but the relay wants to know it.
         let is_told = self.station.identity.is_told();
-        let local = local.or_else(|| stream.local_addr().ok().filter(|_| is_told));
+        let local = local.or_else(|| is_told.then(|| stream.local_addr().ok()).flatten());
         let wire = Wire::new(stream, descriptor);
         let (id, ban) = (self.means.name(), self.ban_of(client, &policy));
         // Whoever is banned takes nobody's place.
@@ -250,7 +250,7 @@ impl Door {
             station: Arc::clone(&self.station),
             policy,
             client,
-            local,
+            local: local.map(Box::new),
             id,
             learned: self.relay.learned(self.means.now()),
             admission: admission.and(sufficient).and_then(|()| self.admit()),

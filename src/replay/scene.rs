@@ -195,7 +195,7 @@ impl Scene {
             station: Arc::new(station),
             policy,
             client: SocketAddr::new(self.client, 50_000),
-            local: Some(self.local()),
+            local: Some(Box::new(self.local())),
             id: SessionId::from_bits(0),
             learned: self.learned.then(|| Arc::new(super::polite::offer(&self.offer))),
             admission: self.admission,

@@ -3,6 +3,8 @@
 use super::clock::Moment;
 use super::exchange::Action as Do;
 use super::{Answer, Asking, Output, Question, Session};
+use crate::policy::dnslist::Listing;
+use crate::policy::names::Naming;
 use std::time::Duration;
 
 /// How long a command waits for an answer, counted from the question on. (The driver has bounds of its own, and they are
@@ -61,18 +63,37 @@ impl<T> Inquiry<T> {
     }
 }
 
+/// What is asked about a client. Apart, because where nobody wants to know it is a pointer to nothing.
+#[derive(Debug, Default)]
+pub(super) struct About {
+    /// What reverse DNS says.
+    pub(super) naming: Inquiry<Naming>,
+    /// What DNS lists say.
+    pub(super) lists: Inquiry<Box<[Listing]>>,
+}
+
+/// Which of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    Name,
+    Lists,
+}
+
 impl Session {
     /// Asks all that anybody wants to know.
     pub(super) fn inquire(&mut self, out: &mut Output) {
-        if self.is_over() {
+        let (name, lists) = (self.wants_name(), self.wants_lists());
+        if self.is_over() || !(name || lists) {
             return;
         }
-        if self.wants_name() {
-            self.naming = Inquiry::Asked(self.ask_early(Asking::Name, out));
+        let mut about = Box::<About>::default();
+        if name {
+            about.naming = Inquiry::Asked(self.ask_early(Asking::Name, out));
         }
-        if self.wants_lists() {
-            self.lists = Inquiry::Asked(self.ask_early(Asking::Lists, out));
+        if lists {
+            about.lists = Inquiry::Asked(self.ask_early(Asking::Lists, out));
         }
+        self.about = Some(about);
     }
 
     fn ask_early(&mut self, what: Asking, out: &mut Output) -> u32 {
@@ -92,15 +113,16 @@ impl Session {
         if now >= self.longest() {
             self.give_up(now);
         }
-        match which {
-            Which::Name => self.naming.wait(),
-            Which::Lists => self.lists.wait(),
-        }
+        self.about.as_mut().is_some_and(|about| match which {
+            Which::Name => about.naming.wait(),
+            Which::Lists => about.lists.wait(),
+        })
     }
 
     /// Until when a command waits, if one does.
     pub(super) fn awaited_until(&self) -> Option<Moment> {
-        (self.naming.is_awaited() || self.lists.is_awaited()).then(|| self.longest())
+        let about = self.about.as_ref()?;
+        (about.naming.is_awaited() || about.lists.is_awaited()).then(|| self.longest())
     }
 
     fn longest(&self) -> Moment {
@@ -112,33 +134,32 @@ impl Session {
         if self.awaited_until().is_some() {
             self.turn = now;
         }
-        if self.naming.is_open() {
-            self.naming = Inquiry::Known(Box::new(Self::unnamed()));
+        let Some(about) = &mut self.about else { return };
+        if about.naming.is_open() {
+            about.naming = Inquiry::Known(Self::unnamed());
         }
-        if self.lists.is_open() {
-            self.lists = Inquiry::Known(Self::unlisted());
+        if about.lists.is_open() {
+            about.lists = Inquiry::Known(Self::unlisted());
         }
     }
 
     /// A question was answered. One that nobody waits for any more is of no interest.
     pub(super) fn answered_to(&mut self, now: Moment, answer: Answer, out: &mut Output) {
-        if self.naming.is(answer.number) {
-            self.turn = if self.naming.is_awaited() { now } else { self.turn };
-            self.naming = Inquiry::Known(Box::new(Self::named(answer.what)));
-        } else if self.lists.is(answer.number) {
-            self.turn = if self.lists.is_awaited() { now } else { self.turn };
-            self.lists = Inquiry::Known(Self::listed_by(answer.what));
-        } else {
-            self.heed(now, &answer, out);
+        let awaited = match &mut self.about {
+            Some(about) if about.naming.is(answer.number) => {
+                let awaited = about.naming.is_awaited();
+                about.naming = Inquiry::Known(Self::named(answer.what));
+                awaited
+            }
+            Some(about) if about.lists.is(answer.number) => {
+                let awaited = about.lists.is_awaited();
+                about.lists = Inquiry::Known(Self::listed_by(answer.what));
+                awaited
+            }
+            _ => return self.heed(now, &answer, out),
+        };
+        if awaited {
+            self.turn = now;
         }
     }
-}
-
-/// What is asked about the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Which {
-    /// What reverse DNS says.
-    Name,
-    /// What DNS lists say.
-    Lists,
 }

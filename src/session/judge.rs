@@ -356,7 +356,7 @@ impl Judge<'_> {
     /// What DNS lists say. What is only to be observed is told with the first recipient of a message.
     fn listed(&mut self) -> Result<(), Refusal> {
         let session = self.session;
-        let Some(listings) = session.lists.known() else { return Ok(()) };
+        let Some(listings) = session.listings() else { return Ok(()) };
         match session.setting.policy.judge_listings(listings, &self.scene) {
             Some((Weight::Enforce, refusal)) => Err(refusal),
             Some((_, refusal)) if session.phase.transaction().is_some_and(|mail| mail.asked == 0) => {

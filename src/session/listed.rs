@@ -29,12 +29,19 @@ impl Session {
     /// who hear every opinion of nobody need not either.
     pub(super) fn depends_on_lists(&self, command: &Command<'_>, verdict: &Verdict) -> bool {
         let Ok(Argument::Rcpt { path, .. }) = &command.argument else { return false };
-        self.lists.is_open() && matches!(verdict, Verdict::Forward) && !self.setting.policy.always(path)
+        self.about.as_ref().is_some_and(|about| about.lists.is_open())
+            && matches!(verdict, Verdict::Forward)
+            && !self.setting.policy.always(path)
+    }
+
+    /// The answer, if it is there.
+    pub(super) fn listings(&self) -> Option<&[Listing]> {
+        self.about.as_ref()?.lists.known().map(|listings| &**listings)
     }
 
     /// What a verdict is about: what the client said, behind what the lists did.
     pub(super) fn show_lists(&self, refusal: &Refusal, said: &[u8]) -> Option<Vec<u8>> {
-        let listings = self.lists.known().filter(|_| refusal.check == Check::DnsLists)?;
+        let listings = self.listings().filter(|_| refusal.check == Check::DnsLists)?;
         let shown = self.setting.policy.show_listings(listings);
         Some([b"listed: ", shown.as_bytes(), b"; ", said].concat())
     }

@@ -69,16 +69,14 @@ pub use setting::{Connect, Identity, RelayTls, SessionId, Setting, Station, Wait
 
 use crate::event::{Ending, LinkFailure, NoService, Secured, Side, TlsFailure};
 use crate::policy::Policy;
-use crate::policy::dnslist::Listing;
 use crate::policy::limits::Pressure;
-use crate::policy::names::Naming;
 use crate::policy::verdict::Refusal;
 use crate::smtp::line::HARD_CAP;
 use crate::smtp::reply::REPLY_CAP;
 use client::Reading;
 use counsel::Counsel;
 use exchange::Exchange;
-use inquiry::Inquiry;
+use inquiry::About;
 use link::Link;
 use phase::{Phase, Stage};
 use proven::Proven;
@@ -133,8 +131,7 @@ pub struct Session {
     exchange: Exchange,
     proven: Proven,
     /// What reverse DNS and DNS lists say of the client.
-    naming: Inquiry<Box<Naming>>,
-    lists: Inquiry<Box<[Listing]>>,
+    about: Option<Box<About>>,
     /// An opinion of CONNECT that waits for the first recipient.
     held: Option<Box<Refusal>>,
     /// What was asked of limits about the command, or the connection, that waits.
@@ -180,8 +177,7 @@ impl Session {
             link: Link::Closed,
             exchange: Exchange::default(),
             proven: Proven::default(),
-            naming: Inquiry::default(),
-            lists: Inquiry::default(),
+            about: None,
             held: None,
             counsel: None,
             turn: Moment::default(),
@@ -200,7 +196,7 @@ impl Session {
 
     /// The address that the client called, where that is known.
     pub fn called(&self) -> Option<SocketAddr> {
-        self.setting.local
+        self.setting.local.as_deref().copied()
     }
 
     /// TLS with the client, while it holds.

@@ -39,7 +39,7 @@ impl Session {
 
     /// The answer, as far as it is there.
     pub(super) fn naming(&self) -> &Naming {
-        self.naming.known().map_or(&UNKNOWN, |naming| naming)
+        self.about.as_ref().and_then(|about| about.naming.known()).unwrap_or(&UNKNOWN)
     }
 
     /// For rules.
@@ -49,7 +49,7 @@ impl Session {
 
     /// For logs; none: nobody wanted to know.
     pub(super) fn shown_naming(&self) -> Option<Naming> {
-        self.naming.is_asked().then(|| self.naming().clone())
+        self.about.as_ref().is_some_and(|about| about.naming.is_asked()).then(|| self.naming().clone())
     }
 
     /// Writes on a message that goes on by DATA, in front of its content.

@@ -121,8 +121,8 @@ pub struct Setting {
     pub policy: Arc<Policy>,
     /// The client's address.
     pub client: SocketAddr,
-    /// The address that it called, where anybody wants to know.
-    pub local: Option<SocketAddr>,
+    /// The address that it called, where anybody wants to know; most need no room for it.
+    pub local: Option<Box<SocketAddr>>,
     /// Its name in logs and refusals.
     pub id: SessionId,
     /// The last EHLO reply heard from the relay, if it is fresh.
