@@ -121,7 +121,7 @@ pub fn reply(data: &[u8]) {
             let mut twice = Vec::new();
             again.encode(&mut twice);
             assert_eq!(written, twice);
-            let offer = Offer::of_ehlo(&heard, Moment::default());
+            let offer = Offer::of_ehlo(&heard);
             let spoken = heard.octets.iter().all(|octet| matches!(octet, b'\r' | b'\n' | b' '..=b'~'));
             if spoken {
                 assert_eq!(again.enhanced(), heard.enhanced());
@@ -129,7 +129,7 @@ pub fn reply(data: &[u8]) {
             if spoken && heard.octets.len() == written.len() {
                 assert_eq!(
                     offer,
-                    Offer::of_ehlo(&again, Moment::default()),
+                    Offer::of_ehlo(&again),
                     "another offer once it is written"
                 );
             }

@@ -146,7 +146,7 @@ impl Subject<'_> {
     fn is_beside(&self) -> bool {
         self.relay.addresses.known().iter().all(|address| match &address.host {
             Host::Ip(ip) => ip.is_loopback(),
-            Host::Name(name) => name == "localhost",
+            Host::Name(name) => **name == *"localhost",
         })
     }
 }

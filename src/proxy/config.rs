@@ -252,7 +252,7 @@ pub enum Host {
     /// An address.
     Ip(IpAddr),
     /// A name, looked up when a link is opened.
-    Name(String),
+    Name(Arc<str>),
 }
 
 impl Address {
@@ -270,7 +270,7 @@ impl Address {
         };
         let plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');
         let is_name = !name.is_empty() && name.len() <= 253 && name.bytes().all(plain);
-        is_name.then(|| Self { host: Host::Name(name.to_owned()), port })
+        is_name.then(|| Self { host: Host::Name(name.into()), port })
     }
 }
 

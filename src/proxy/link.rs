@@ -7,7 +7,6 @@ use super::tls::{Failed, Part};
 use super::wire::Wire;
 use crate::event::{LinkFailure, Secured, Side, TlsFailure};
 use crate::session::Happening;
-use prometheus::IntGauge;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Context;
@@ -19,10 +18,9 @@ use tokio::time::timeout;
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) wire: Wire,
-    relay: Arc<Relay>,
+    relay: Counted,
     host: Host,
     turn: Turn,
-    count: Count,
 }
 
 /// What comes of opening one: with TLS, where that comes before anything is said.
@@ -44,20 +42,20 @@ impl From<NotOpened> for Happening {
     }
 }
 
-/// A link that operators see.
+/// The relay that it leads to, among whose links operators see it.
 #[derive(Debug)]
-struct Count(IntGauge);
+struct Counted(Arc<Relay>);
 
-impl Count {
-    fn of(gauge: &IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
+impl Counted {
+    fn new(relay: Arc<Relay>) -> Self {
+        relay.figures().active().inc();
+        Self(relay)
     }
 }
 
-impl Drop for Count {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.dec();
+        self.0.figures().active().dec();
     }
 }
 
@@ -66,8 +64,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Link {
     pub(super) fn new(relay: Arc<Relay>, wire: Wire, host: Host, turn: Turn) -> Self {
-        let count = Count::of(relay.figures().active());
-        Self { wire, relay, host, turn, count }
+        Self { wire, relay: Counted::new(relay), host, turn }
     }
 
     /// Whether it, which is not needed now, is to be given up: a yes is to be acted on.
@@ -77,7 +74,7 @@ impl Link {
 
     /// Begins the handshake, on the terms of the relay. False: there are none, or it has no name that TLS could ask for.
     pub(super) fn secure(&mut self) -> bool {
-        let dialling = self.relay.calling().and_then(|calling| calling.dial(&self.host));
+        let dialling = self.relay.0.calling().and_then(|calling| calling.dial(&self.host));
         dialling.map(|dialling| self.wire.secure(Part::Client(dialling))).is_some()
     }
 
@@ -87,18 +84,18 @@ impl Link {
             return Err(NotOpened::Tls(TlsFailure::Own));
         }
         let handshake = poll_fn(|cx| self.wire.poll_secure(cx, &mut []));
-        let done = timeout(self.relay.config().waits.open, handshake).await;
+        let done = timeout(self.relay.0.config().waits.open, handshake).await;
         done.unwrap_or_else(|_| Err(Failed::timed_out())).map_err(|failed| {
-            self.relay.note(&failed);
+            self.relay.0.note(&failed);
             NotOpened::Tls(failed.failure)
         })
     }
 
     /// Closes it as it stands, once what was said is out; nobody waits for that.
     pub(super) fn close(self, cx: &mut Context<'_>) {
-        let Self { mut wire, turn, count, .. } = self;
+        let Self { wire, turn, relay, .. } = self;
         if !wire.is_pending() {
-            return wire.shut(cx);
+            return wire.close(cx);
         }
         let (mut stream, pending, descriptor) = wire.into_rest();
         tokio::spawn(async move {
@@ -108,7 +105,7 @@ impl Link {
             };
             // A relay that does not take it in time hears no end of mail data: what it has is no message.
             let _ = timeout(LAST_WORDS, rest).await;
-            drop((stream, turn, count, descriptor));
+            drop((stream, turn, relay, descriptor));
         });
     }
 }

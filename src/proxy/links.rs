@@ -5,7 +5,8 @@ use super::lock;
 use super::reserve::Rank;
 use super::stress::Load;
 use prometheus::IntGauge;
-use std::collections::{HashMap, VecDeque};
+use slab::Slab;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -36,11 +37,12 @@ pub(super) struct Links {
 
 #[derive(Debug, Default)]
 struct Queue {
+    /// The number of the next one who waits.
     next: u64,
     strangers: Class,
     partners: Class,
     /// How whoever has a link is woken.
-    holders: HashMap<u64, Waker>,
+    holders: Slab<Waker>,
 }
 
 /// Those of one rank.
@@ -63,7 +65,7 @@ struct Waiter {
 pub(super) struct Turn {
     links: Arc<Links>,
     rank: Rank,
-    number: u64,
+    holder: usize,
 }
 
 /// A place in the queue.
@@ -109,17 +111,17 @@ impl Links {
 
     fn ask(self: &Arc<Self>, rank: Rank, waker: Waker) -> Asked {
         let mut queue = lock(&self.queue);
-        let number = queue.next;
-        queue.next = number.wrapping_add(1);
         let free = queue.class(rank).waiting.is_empty() && self.has_room(&queue, rank);
         if free {
             queue.class(rank).used += 1;
-            queue.holders.insert(number, waker);
-            return Asked::Given(Turn { links: Arc::clone(self), rank, number });
+            let holder = queue.holders.insert(waker);
+            return Asked::Given(Turn { links: Arc::clone(self), rank, holder });
         }
         if queue.class(rank).waiting.len() >= self.most.saturating_mul(WAITING_A_LINK) {
             return Asked::Full;
         }
+        let number = queue.next;
+        queue.next = number.wrapping_add(1);
         let (sender, receiver) = oneshot::channel();
         queue.class(rank).waiting.push_back(Waiter { number, waker, turn: sender });
         self.gauge.inc();
@@ -129,7 +131,7 @@ impl Links {
         };
         // The first is made known to all who have one; later ones are found by whoever comes to need his no longer.
         if wanted.fetch_add(1, Ordering::AcqRel) == 0 {
-            queue.holders.values().for_each(Waker::wake_by_ref);
+            queue.holders.iter().for_each(|(_, waker)| waker.wake_by_ref());
         }
         Asked::Waits(number, receiver)
     }
@@ -152,21 +154,21 @@ impl Links {
                 self.has_room(queue, rank).then_some((number, rank))
             };
             let next = [first(Rank::Stranger, &queue.strangers), first(Rank::Partner, &queue.partners)];
-            let Some((number, rank)) = next.into_iter().flatten().min_by_key(|(number, _)| *number) else {
+            let Some((_, rank)) = next.into_iter().flatten().min_by_key(|(number, _)| *number) else {
                 return served;
             };
             let class = queue.class(rank);
             let Some(waiter) = class.waiting.pop_front() else { return served };
             class.used += 1;
-            queue.holders.insert(number, waiter.waker);
+            let holder = queue.holders.insert(waiter.waker);
             self.gauge.dec();
-            served.push((waiter.turn, Turn { links: Arc::clone(self), rank, number }));
+            served.push((waiter.turn, Turn { links: Arc::clone(self), rank, holder }));
         }
     }
 
-    fn release(self: &Arc<Self>, rank: Rank, number: u64) {
+    fn release(self: &Arc<Self>, rank: Rank, holder: usize) {
         let mut queue = lock(&self.queue);
-        queue.holders.remove(&number);
+        queue.holders.try_remove(holder);
         let class = queue.class(rank);
         class.used = class.used.saturating_sub(1);
         let served = self.serve(&mut queue);
@@ -233,7 +235,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.links.release(self.rank, self.number);
+        self.links.release(self.rank, self.holder);
     }
 }
 

@@ -304,7 +304,7 @@ impl Door {
     }
 
     fn tell_ban(&self, change: BanChange, ban: Ban, (client, id): (SocketAddr, SessionId)) {
-        self.desk.tell(Who { client, session: id.as_str() }, &Event::Ban(change, Box::new(ban)));
+        self.desk.tell(|| Who { client, session: id.as_str() }, &Event::Ban(change, Box::new(ban)));
     }
 
     /// Whether the rules of this listener except a network from bans.

@@ -42,7 +42,8 @@ pub(super) struct Relay {
     names: Mutex<Option<(Moment, Vec<Target>)>>,
     /// On which terms TLS is spoken with it.
     calling: RwLock<Option<Arc<Calling>>>,
-    learned: RwLock<Option<Arc<Offer>>>,
+    /// What it offers, and when that was heard.
+    learned: RwLock<Option<(Moment, Arc<Offer>)>>,
     /// Whether it does not answer.
     down: AtomicBool,
     inquiry: Mutex<Inquiry>,
@@ -120,8 +121,12 @@ impl Relay {
 
     /// What it offers, if that was heard lately.
     pub(super) fn learned(&self, now: Moment) -> Option<Arc<Offer>> {
+        self.learned_at(now).map(|(_, offer)| offer)
+    }
+
+    fn learned_at(&self, now: Moment) -> Option<(Moment, Arc<Offer>)> {
         let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner);
-        learned.as_ref().filter(|offer| now.since(offer.heard) < FRESH).map(Arc::clone)
+        learned.as_ref().filter(|(at, _)| now.since(*at) < FRESH).cloned()
     }
 
     /// What it offers now: it answers.
@@ -131,7 +136,7 @@ impl Relay {
             return;
         }
         self.figures.up().set(1);
-        *self.learned.write().unwrap_or_else(PoisonError::into_inner) = Some(offer);
+        *self.learned.write().unwrap_or_else(PoisonError::into_inner) = Some((self.means.now(), offer));
         self.is_back();
     }
 
@@ -152,7 +157,7 @@ impl Relay {
             Inquiry::On => false,
             Inquiry::Over(at) => {
                 // What any session heard since is as good.
-                let heard = self.learned(now).map_or(at, |offer| offer.heard.max(at));
+                let heard = self.learned_at(now).map_or(at, |(heard, _)| heard.max(at));
                 now.since(heard) >= wait
             }
         };
@@ -309,7 +314,7 @@ impl Relay {
             match host {
                 Host::Ip(ip) => found.push(target(SocketAddr::new(*ip, *port))),
                 Host::Name(name) => {
-                    let lookup = tokio::net::lookup_host((name.as_str(), *port));
+                    let lookup = tokio::net::lookup_host((&**name, *port));
                     if let Ok(Ok(addresses)) = timeout(self.config.connect_wait, lookup).await {
                         found.extend(addresses.map(target));
                     }

@@ -5,6 +5,7 @@ use super::lock;
 use super::reserve::Rank;
 use super::stress::Load;
 use crate::event::NoService;
+use slab::Slab;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
@@ -22,9 +23,8 @@ pub(super) struct Roll {
 
 #[derive(Debug, Default)]
 struct Within {
-    next: u64,
     /// Each with the means to wake it, once it has given that; also those that are only told that there is no room.
-    entries: HashMap<u64, Option<Waker>>,
+    entries: Slab<Option<Waker>>,
     /// Those that were let in.
     strangers: usize,
     partners: usize,
@@ -44,7 +44,7 @@ pub(super) struct Guest {
 #[derive(Debug)]
 pub(super) struct Place {
     roll: Arc<Roll>,
-    number: u64,
+    number: usize,
     seat: Option<Seat>,
 }
 
@@ -108,7 +108,7 @@ impl Roll {
     /// Wakes all of them.
     pub(super) fn call(&self) {
         let within = lock(&self.within);
-        within.entries.values().flatten().for_each(Waker::wake_by_ref);
+        within.entries.iter().filter_map(|(_, waker)| waker.as_ref()).for_each(Waker::wake_by_ref);
     }
 
     /// Whether nobody is in.
@@ -120,14 +120,16 @@ impl Roll {
 impl Place {
     /// How this session is woken.
     pub(super) fn answer_to(&self, waker: &Waker) {
-        lock(&self.roll.within).entries.insert(self.number, Some(waker.clone()));
+        if let Some(entry) = lock(&self.roll.within).entries.get_mut(self.number) {
+            *entry = Some(waker.clone());
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut within = lock(&self.roll.within);
-        within.entries.remove(&self.number);
+        within.entries.try_remove(self.number);
         if let Some(seat) = self.seat {
             within.leave(seat);
         }
@@ -135,11 +137,8 @@ impl Drop for Place {
 }
 
 impl Within {
-    fn note(&mut self) -> u64 {
-        let number = self.next;
-        self.next = number.wrapping_add(1);
-        self.entries.insert(number, None);
-        number
+    fn note(&mut self) -> usize {
+        self.entries.insert(None)
     }
 
     fn of(&mut self, rank: Rank) -> &mut usize {

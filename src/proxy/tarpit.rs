@@ -14,9 +14,9 @@ pub(super) struct Tarpit {
     figures: OfTarpit,
 }
 
-/// A session's room in it, while it has one.
+/// A session's room in it, while it has one. (Few have.)
 #[derive(Debug, Default)]
-pub(super) struct Stay(Option<Seat>);
+pub(super) struct Stay(Option<Box<Seat>>);
 
 #[derive(Debug)]
 struct Seat {
@@ -48,7 +48,7 @@ impl Stay {
     pub(super) fn follow(&mut self, held: bool, door: &Arc<Door>, now: Moment) -> bool {
         match (held, &self.0) {
             (true, None) if door.stress.is_on() || !door.tarpit.take() => return false,
-            (true, None) => self.0 = Some(Seat { door: Arc::clone(door), since: now }),
+            (true, None) => self.0 = Some(Box::new(Seat { door: Arc::clone(door), since: now })),
             (false, Some(_)) => self.0 = None,
             (true, Some(_)) | (false, None) => {}
         }

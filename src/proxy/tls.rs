@@ -201,7 +201,7 @@ impl Calling {
     pub(super) fn dial(&self, host: &config::Host) -> Option<Dialling> {
         let of_host = || match host {
             config::Host::Ip(ip) => Some(ServerName::from(*ip)),
-            config::Host::Name(name) => ServerName::try_from(name.clone()).ok(),
+            config::Host::Name(name) => ServerName::try_from(&**name).ok().map(|name| name.to_owned()),
         };
         let name = self.name.clone().or_else(of_host)?;
         Some(Dialling { config: Arc::clone(&self.config), name, verified: self.verified })

@@ -95,7 +95,7 @@ impl Wire {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<Box<Secured>, Failed>> {
-        if self.is_pending() {
+        if self.stream.is_plain() || self.is_pending() {
             return Poll::Pending;
         }
         let Some(handshake) = self.stream.handshake() else { return Poll::Pending };
@@ -212,8 +212,11 @@ impl Wire {
 
     /// Says what is in the pieces, and empties them. What the peer does not take waits.
     pub(super) fn send(&mut self, cx: &mut Context<'_>, now: Moment, pieces: &mut Pieces<'_>) {
+        if pieces.is_empty() {
+            return;
+        }
         let mut written = 0;
-        if !self.is_pending() && self.writing == Writing::Open && !pieces.is_empty() {
+        if !self.is_pending() && self.writing == Writing::Open {
             match self.write(cx, pieces) {
                 Poll::Ready(Ok(octets)) => written = octets,
                 Poll::Ready(Err(_)) => self.writing = Writing::Broken,
@@ -284,6 +287,13 @@ impl Wire {
             }
         }
         gone
+    }
+
+    /// Closes it. A socket alone says so by itself.
+    pub(super) fn close(mut self, cx: &mut Context<'_>) {
+        if !self.stream.is_plain() {
+            self.shut(cx);
+        }
     }
 
     /// Says that nothing more will be said.

@@ -1,6 +1,6 @@
 //! A relay that answers everything politely, and remembers what it heard.
 
-use crate::session::{Moment, Offer};
+use crate::session::Offer;
 use crate::smtp::reply::{self, Read};
 
 /// A message that arrived at the relay.
@@ -225,7 +225,7 @@ fn ehlo<'o>(offer: impl Iterator<Item = &'o String>) -> String {
 /// The offer that such a relay makes.
 pub(super) fn offer(keywords: &[String]) -> Offer {
     match reply::read(ehlo(keywords.iter()).as_bytes()) {
-        Read::Reply { reply, .. } => Offer::of_ehlo(&reply, Moment::default()),
-        Read::Incomplete | Read::Broken(_) => Offer::of_helo(Moment::default()),
+        Read::Reply { reply, .. } => Offer::of_ehlo(&reply),
+        Read::Incomplete | Read::Broken(_) => Offer::default(),
     }
 }

@@ -218,7 +218,7 @@ impl Session {
             out,
         );
         out.tell(Event::Reply { code: Code::OK, origin: Origin::Gate });
-        self.phase = Phase::Introduced(hello, Stage::Idle);
+        self.phase = Phase::Introduced(Box::new(hello), Stage::Idle);
     }
 
     /// The relay is told to forget a mail transaction that it has.

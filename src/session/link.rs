@@ -151,13 +151,13 @@ impl Step {
     }
 
     /// What follows from the relay's reply.
-    pub(super) fn hear(self, footing: Footing, reply: &Heard<'_>, now: Moment) -> Progress {
+    pub(super) fn hear(self, footing: Footing, reply: &Heard<'_>) -> Progress {
         match (self, reply.code.class()) {
             (Self::Greeting(Some(hello)), Class::Positive) => {
                 Progress::Say(Self::hello(hello, footing), footing)
             }
             (Self::Greeting(None), Class::Positive) => Progress::Greeted,
-            (Self::Ehlo(hello), Class::Positive) => Self::offered(hello, footing, reply, now),
+            (Self::Ehlo(hello), Class::Positive) => Self::offered(hello, footing, reply),
             (Self::StartTls(hello), Class::Positive) if reply.code == Code::READY => Progress::Secure(hello),
             (Self::Helo(_), Class::Positive) | (Self::StartTls(_), Class::Transient | Class::Permanent)
                 if footing.leg == Leg::Clear(RelayTls::Required) =>
@@ -167,7 +167,7 @@ impl Step {
             (Self::Helo(_), Class::Positive) if footing.introduction == Introduction::Due => {
                 Progress::failed(LinkFailure::IdentityAbsent)
             }
-            (Self::Helo(hello), Class::Positive) => Progress::Open(Offer::of_helo(now).into(), hello),
+            (Self::Helo(hello), Class::Positive) => Progress::Open(Arc::default(), hello),
             // RFC 3207 4: whoever is refused may go on as it was. The offer that was heard is asked for anew.
             (Self::StartTls(hello), Class::Transient | Class::Permanent) => {
                 let footing = footing.in_clear();
@@ -195,8 +195,8 @@ impl Step {
     }
 
     /// What follows from an offer.
-    fn offered(hello: Box<[u8]>, footing: Footing, reply: &Heard<'_>, now: Moment) -> Progress {
-        let offer = Offer::of_ehlo(reply, now).over(footing.leg);
+    fn offered(hello: Box<[u8]>, footing: Footing, reply: &Heard<'_>) -> Progress {
+        let offer = Offer::of_ehlo(reply).over(footing.leg);
         match footing.leg {
             leg if leg.wants_tls() && offer.extensions.contains(Extension::StartTls) => {
                 Progress::Say(Self::StartTls(hello), footing)

@@ -1,6 +1,5 @@
 //! What a relay offers (its EHLO reply), and what a client is offered of it.
 
-use super::clock::Moment;
 use super::link::Leg;
 use super::named::growth;
 use super::proven::Proven;
@@ -18,7 +17,7 @@ use std::io::Write;
 /// Content octets when neither relay nor rule file names a size.
 const SIZE_UNSAID: u64 = 64 * 1024 * 1024;
 
-/// A relay's EHLO reply, understood.
+/// A relay's EHLO reply, understood. One that took HELO only has offered nothing, and so does the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
     /// What it offers and Gatepost knows.
@@ -33,16 +32,9 @@ pub struct Offer {
     pub mechanisms: Mechanisms,
     /// Arguments of keywords that are handed on as they are (DELIVERBY, MT-PRIORITY, ...).
     arguments: Vec<(Extension, Box<str>)>,
-    /// When it was heard.
-    pub heard: Moment,
 }
 
 impl Offer {
-    /// The offer of a relay that took HELO only.
-    pub fn of_helo(now: Moment) -> Self {
-        Self { heard: now, ..Self::default() }
-    }
-
     /// What of it counts over this leg. REQUIRETLS is a promise that only a relay in TLS, and the one that was meant, can
     /// keep (RFC 8689 2).
     pub(super) fn over(mut self, leg: Leg) -> Self {
@@ -53,8 +45,8 @@ impl Offer {
     }
 
     /// Reads the reply to EHLO. The first line is the relay's name; keywords that no row of the table knows are passed over.
-    pub fn of_ehlo(reply: &Heard<'_>, now: Moment) -> Self {
-        let mut offer = Self::of_helo(now);
+    pub fn of_ehlo(reply: &Heard<'_>) -> Self {
+        let mut offer = Self::default();
         reply.lines().skip(1).for_each(|line| offer.read(line));
         offer
     }

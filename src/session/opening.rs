@@ -103,7 +103,7 @@ impl Session {
     pub(super) fn opening_answered(&mut self, now: Moment, heard: &Heard<'_>, out: &mut Output) {
         let Link::Opening { step, footing, by } = &self.link else { return };
         let (step, footing, by) = (step.clone(), *footing, *by);
-        match step.hear(footing, heard, now) {
+        match step.hear(footing, heard) {
             Progress::Say(step, footing) => self.say_step(now, step, footing, by, out),
             Progress::Introduce(taken, hello) => {
                 if let Some(lines) = self.introduction(&taken, &hello) {
@@ -123,7 +123,7 @@ impl Session {
                 self.greet(now, Some(text), out);
             }
             Progress::Open(offer, hello) => {
-                self.learn(&offer, &hello, out);
+                let offer = self.learn(offer, &hello, out);
                 out.tell(Event::Link(LinkChange::Opened));
                 self.link = Link::Open { offer, hello, leg: footing.leg };
             }
@@ -199,15 +199,19 @@ impl Session {
     }
 
     /// What the relay offers is remembered, here for as long as no link is open and for sessions to come; but what it
-    /// says to HELO is no offer. (One that refused EHLO and took HELO has made none, and that is remembered.)
-    pub(super) fn learn(&mut self, offer: &Arc<Offer>, hello: &[u8], out: &mut Output) {
-        if !link::is_helo(hello) {
-            self.setting.learned = Some(Arc::clone(offer));
-            // To one that it knows a relay may offer less: AUTH is not for who is in (RFC 4954 4).
-            if !self.passes_tls() && !self.proven.is_pinned() {
-                out.act(Do::Learn(Arc::clone(offer)));
-            }
+    /// says to HELO is no offer. (One that refused EHLO and took HELO has made none, and that is remembered.) Gives it
+    /// back: where it was known already it is the one that all sessions share.
+    pub(super) fn learn(&mut self, offer: Arc<Offer>, hello: &[u8], out: &mut Output) -> Arc<Offer> {
+        if link::is_helo(hello) {
+            return offer;
         }
+        let offer = self.setting.learned.take().filter(|known| *known == offer).unwrap_or(offer);
+        self.setting.learned = Some(Arc::clone(&offer));
+        // To one that it knows a relay may offer less: AUTH is not for who is in (RFC 4954 4).
+        if !self.passes_tls() && !self.proven.is_pinned() {
+            out.act(Do::Learn(Arc::clone(&offer)));
+        }
+        offer
     }
 
     /// Lets others have the link, if it is not needed now.

@@ -16,8 +16,8 @@ pub(super) enum Phase {
     Connecting(Option<Moment>),
     /// The greeting was said.
     Greeted,
-    /// A hello was accepted.
-    Introduced(Hello, Stage),
+    /// A hello was accepted. (Apart, because a session that has said none needs no room for it.)
+    Introduced(Box<Hello>, Stage),
     /// 220 was said to STARTTLS, then: what comes is a handshake, until the driver says what came of it.
     Securing(Moment),
     /// The relay said 220 to STARTTLS: what comes is between it and the client, until then at most.

@@ -70,7 +70,7 @@ impl Session {
                 return self.disconnect(now, &replies::RELAY_LOST, Ending::RelayLost, out);
             }
             Asked::Command(verb) => self.command_answered(now, verb, heard, out),
-            Asked::Hello(hello) => self.hello_answered(now, *hello, heard, out),
+            Asked::Hello(hello) => self.hello_answered(*hello, heard, out),
             Asked::LateMail => {
                 self.count(Deed::Answered(Verb::Mail, heard.code), out);
                 if heard.code.class() != Class::Positive
@@ -182,24 +182,18 @@ impl Session {
         }
     }
 
-    fn hello_answered(
-        &mut self,
-        now: Moment,
-        hello: super::hello::Hello,
-        heard: &Heard<'_>,
-        out: &mut Output,
-    ) {
+    fn hello_answered(&mut self, hello: super::hello::Hello, heard: &Heard<'_>, out: &mut Output) {
         self.count(Deed::Answered(hello.verb, heard.code), out);
         if heard.code.class() != Class::Positive {
             return Self::pass(heard, out);
         }
         let Link::Open { leg, .. } = self.link else { return };
         let offer = Arc::new(match hello.verb {
-            Verb::Helo => Offer::of_helo(now),
-            _ => Offer::of_ehlo(heard, now).over(leg),
+            Verb::Helo => Offer::default(),
+            _ => Offer::of_ehlo(heard).over(leg),
         });
         let spoken = link::spoken(hello.verb, hello.name());
-        self.learn(&offer, &spoken, out);
+        let offer = self.learn(offer, &spoken, out);
         self.link = Link::Open { offer, hello: spoken, leg };
         self.abandon(out);
         let announced = super::offer::Announced::of(&self.setting.policy, &self.offer(), &self.proven);

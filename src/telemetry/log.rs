@@ -95,25 +95,30 @@ fn session(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, summary: &Summary
     time(line, now());
     write!(line, " session ending={}", summary.ending.name())?;
     peer(line, place, who)?;
-    writeln!(
-        line,
-        " duration={}.{:03} commands={} refusals={} messages={} recipients={} octets={} tls={} inspected={} \
-         name={} rdns={} account=\"{}\" hello=\"{}\"",
-        summary.age.as_secs(),
-        summary.age.subsec_millis(),
-        summary.commands,
-        summary.refusals,
-        summary.messages,
-        summary.recipients,
-        summary.octets,
-        summary.tls.map_or("-", TlsVersion::name),
-        if summary.inspected { "yes" } else { "no" },
+    write!(line, " duration={}.{:03}", summary.age.as_secs(), summary.age.subsec_millis())?;
+    let counts = [
+        (" commands=", u64::from(summary.commands)),
+        (" refusals=", u64::from(summary.refusals)),
+        (" messages=", u64::from(summary.messages)),
+        (" recipients=", u64::from(summary.recipients)),
+        (" octets=", summary.octets),
+    ];
+    for (name, count) in counts {
+        line.extend_from_slice(name.as_bytes());
+        write_digits(line, count, digits(count));
+    }
+    let words = [
+        (" tls=", summary.tls.map_or("-", TlsVersion::name)),
+        (" inspected=", if summary.inspected { "yes" } else { "no" }),
         // Of letters, digits, hyphens, underscores and dots: it forges nothing without quotes.
-        summary.naming.as_ref().and_then(|naming| naming.name.as_deref()).unwrap_or("-"),
-        summary.naming.as_ref().map_or("-", |naming| naming.verdict.name()),
-        summary.account.as_ref().map(Excerpt::as_str).unwrap_or_default(),
-        summary.hello,
-    )
+        (" name=", summary.naming.as_ref().and_then(|naming| naming.name.as_deref()).unwrap_or("-")),
+        (" rdns=", summary.naming.as_ref().map_or("-", |naming| naming.verdict.name())),
+        (" account=\"", summary.account.as_ref().map(Excerpt::as_str).unwrap_or_default()),
+        ("\" hello=\"", summary.hello.as_str()),
+        ("\"\n", ""),
+    ];
+    write_words(line, &words);
+    Ok(())
 }
 
 fn link(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, what: &str) -> io::Result<()> {
@@ -166,15 +171,21 @@ fn ban(
 }
 
 fn peer(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>) -> io::Result<()> {
-    write!(
-        line,
-        " client={} port={} session={} listener={} profile={}",
-        who.client.ip(),
-        who.client.port(),
-        who.session,
-        place.listener,
-        place.profile,
-    )
+    write!(line, " client={}", who.client.ip())?;
+    line.extend_from_slice(b" port=");
+    let port = u64::from(who.client.port());
+    write_digits(line, port, digits(port));
+    let words = [(" session=", who.session), (" listener=", place.listener), (" profile=", place.profile)];
+    write_words(line, &words);
+    Ok(())
+}
+
+/// Names, each with what is said of it.
+fn write_words(line: &mut Vec<u8>, words: &[(&str, &str)]) {
+    for (name, word) in words {
+        line.extend_from_slice(name.as_bytes());
+        line.extend_from_slice(word.as_bytes());
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a log line bears the time of day; nothing else depends on it")]
@@ -201,6 +212,11 @@ fn time(line: &mut Vec<u8>, at: SystemTime) {
         write_digits(line, number, digits);
         line.push(behind);
     }
+}
+
+/// How many digits a number has.
+fn digits(number: u64) -> u32 {
+    number.checked_ilog10().unwrap_or_default().saturating_add(1)
 }
 
 /// The last `digits` of a number. (It stands on every line, and the way through `write!` is twenty times as long.)

@@ -133,11 +133,12 @@ impl Desk {
         self.metrics.pass(octets);
     }
 
-    /// Something happened in a session.
-    pub fn tell(&self, who: Who<'_>, event: &Event) {
+    /// Something happened in a session; who it is with is asked where a line is written, and most events have none.
+    pub fn tell<'w>(&self, who: impl FnOnce() -> Who<'w>, event: &Event) {
         self.telemetry.metrics.count(&self.metrics, &self.relay, event);
-        let place = log::Place { listener: &self.listener, profile: &self.profile, relay: self.relay.name() };
         if log::is_worth_a_line(event) {
+            let (listener, profile, relay) = (&self.listener, &self.profile, self.relay.name());
+            let (place, who) = (log::Place { listener, profile, relay }, who());
             self.telemetry.queue.push(|line| log::write(line, place, who, event));
         }
     }

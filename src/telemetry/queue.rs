@@ -12,7 +12,7 @@ use std::time::Duration;
 const MOST: usize = 4 * 1024 * 1024;
 
 /// How long the writer lets lines gather after the first: at most so many wake-ups and writes a second, whatever comes.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Lines on their way.
 pub(super) struct Queue {

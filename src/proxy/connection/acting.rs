@@ -102,8 +102,11 @@ impl Connection {
     }
 
     pub(super) fn tell_desk(&self, event: &Event) {
-        let (client, id) = self.session.who();
-        self.door.desk.tell(Who { client, session: id.as_str() }, event);
+        let who = || {
+            let (client, id) = self.session.who();
+            Who { client, session: id.as_str() }
+        };
+        self.door.desk.tell(who, event);
     }
 
     /// The session is over: the last words go out, and then the sockets are closed.

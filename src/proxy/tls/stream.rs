@@ -70,6 +70,11 @@ impl Stream {
         };
     }
 
+    /// Whether it is a socket and nothing else.
+    pub(in crate::proxy) fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
     /// The handshake that is on.
     pub(in crate::proxy) fn handshake(&mut self) -> Option<&mut Handshake> {
         match self.apart() {
