@@ -1,7 +1,7 @@
 //! Command lines and replies.
 
 use crate::alike;
-use gatepost::session::{Moment, Offer};
+use gatepost::session::Offer;
 use gatepost::smtp::command::{self, Argument, Command};
 use gatepost::smtp::line::{self, Cut, HARD_CAP};
 use gatepost::smtp::reply::{self, REPLY_CAP, Read};
