@@ -249,7 +249,8 @@ impl Door {
         let setting = Setting {
             station: Arc::clone(&self.station),
             policy,
-            client,
+            client: client.ip(),
+            port: client.port(),
             local: local.map(Box::new),
             id,
             learned: self.relay.learned(self.means.now()),

@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::policy::compile::compile;
 use crate::session::{Action, Connect, Happening, Offer, Output, Session, Setting, Station};
 use crate::telemetry::Metrics;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, LazyLock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -98,7 +98,8 @@ async fn converse(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Means>) -
         station: Arc::new(station),
         policy,
         // Of nobody nothing is told.
-        client: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        client: Ipv4Addr::UNSPECIFIED.into(),
+        port: 0,
         local: None,
         id: means.name(),
         learned: None,

@@ -194,7 +194,8 @@ impl Scene {
         Setting {
             station: Arc::new(station),
             policy,
-            client: SocketAddr::new(self.client, 50_000),
+            client: self.client,
+            port: 50_000,
             local: Some(Box::new(self.local())),
             id: SessionId::from_bits(0),
             learned: self.learned.then(|| Arc::new(super::polite::offer(&self.offer))),

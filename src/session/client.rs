@@ -142,7 +142,7 @@ impl Session {
     }
 
     pub(super) fn line_ends(&self) -> LineEnds {
-        self.setting.policy.line_ends(self.setting.client.ip())
+        self.setting.policy.line_ends(self.setting.client)
     }
 
     /// A line of so many octets; `followed`: more came with it.

@@ -41,8 +41,7 @@ impl Counsel {
 impl Session {
     /// Asks whether all of this may be taken. What it is for waits, and is judged again when the answer is there.
     pub(super) fn ask_allowances(&mut self, now: Moment, charges: Vec<Charge>, out: &mut Output) {
-        self.tally.questions = self.tally.questions.wrapping_add(1);
-        let number = self.tally.questions;
+        let number = self.next_question();
         let what = Asking::Allowances(charges.clone().into());
         self.counsel = Some(Box::new(Counsel { number, since: now, charges, balances: None }));
         out.act(Do::Ask(Question { number, what }));
@@ -149,7 +148,7 @@ impl Judge<'_> {
             return if charges.is_empty() { Ok(()) } else { Err(Halt::Asks(charges)) };
         };
         for charge in counsel.exhausted() {
-            if let Some(refusal) = policy.exhausted(charge, session.setting.client.ip()) {
+            if let Some(refusal) = policy.exhausted(charge, session.setting.client) {
                 self.find(refusal)?;
             }
         }

@@ -104,8 +104,8 @@ impl Session {
 
     /// The number of a question that is about to be asked.
     pub(super) fn next_question(&mut self) -> u32 {
-        self.tally.questions = self.tally.questions.wrapping_add(1);
-        self.tally.questions
+        self.questions = self.questions.wrapping_add(1);
+        self.questions
     }
 
     /// Whether a command has to wait for the client's name, or for what lists say of it; from now on it does.

@@ -127,7 +127,7 @@ impl Session {
     pub(super) fn introduction(&self, taken: &str, hello: &[u8]) -> Option<Vec<Box<[u8]>>> {
         // Whom the relay knows itself it needs not be told.
         let login = if self.proven.is_pinned() { None } else { self.proven.user() };
-        let (address, called) = (self.setting.client, self.called());
+        let (address, called) = (self.client(), self.called());
         let client = Client { address, called, hello, login, naming: self.naming() };
         client.lines(taken)
     }

@@ -95,7 +95,7 @@ impl Session {
     /// The scene without a command.
     pub(super) fn bare_scene(&self, now: Moment) -> Scene<'_> {
         Scene {
-            client: self.setting.client,
+            client: self.client(),
             listener: &self.setting.station.listener,
             name: self.name_scene(),
             hello: self.phase.hello().map(Hello::scene),
@@ -213,7 +213,7 @@ impl Judge<'_> {
     pub(super) fn connection(&mut self) -> Result<Option<Refusal>, Halt> {
         let session = self.session;
         let policy = &session.setting.policy;
-        if !policy.admits_client(session.setting.client.ip()) {
+        if !policy.admits_client(session.setting.client) {
             self.find(refusal(Check::Clients, Action::Disconnect, replies::CLIENT_DENIED))?;
         }
         self.allowances(Point::Connect, Place::Greeted)?;

@@ -33,7 +33,7 @@ pub(super) enum Link {
         leg: Leg,
     },
     /// It could not be opened; the command that asked for it hears this, and the next one asks anew.
-    Failed(LinkFailure, Words),
+    Failed(LinkFailure, Box<Words>),
 }
 
 /// How far a link has come that is being opened, beside the dialogue.
@@ -78,11 +78,19 @@ pub(super) enum Step {
     StartTls(Box<[u8]>),
     /// The handshake. What was heard before it is forgotten (RFC 3207 4.2).
     Securing(Box<[u8]>),
-    /// Its reply to XCLIENT, of which the last line here was said; the others and this hello are still to be said, the
-    /// hello anew: the relay begins anew (Postfix, `XCLIENT_README`).
-    Xclient(Box<[u8]>, Vec<Box<[u8]>>),
+    /// Its reply to XCLIENT.
+    Xclient(Box<Telling>),
     /// Its reply to HELO: the client said so, or the relay takes no EHLO.
     Helo(Box<[u8]>),
+}
+
+/// XCLIENT on its way. (Apart: most relays are never told.)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Telling {
+    /// The last was said, the others are still to be said.
+    pub(super) lines: Vec<Box<[u8]>>,
+    /// After them, anew: the relay begins anew (Postfix, `XCLIENT_README`).
+    pub(super) hello: Box<[u8]>,
 }
 
 /// What comes of a reply heard while opening.
@@ -173,10 +181,10 @@ impl Step {
                 let footing = footing.in_clear();
                 Progress::Say(Self::hello(hello, footing), footing)
             }
-            (Self::Xclient(hello, lines), Class::Positive) if reply.code == Code::READY => {
-                Self::introduced(hello, lines, footing)
+            (Self::Xclient(telling), Class::Positive) if reply.code == Code::READY => {
+                Self::told(telling, footing)
             }
-            (Self::Xclient(..), Class::Positive | Class::Permanent) => {
+            (Self::Xclient(_), Class::Positive | Class::Permanent) => {
                 Progress::failed(LinkFailure::IdentityRefused)
             }
             (Self::Ehlo(_) | Self::Helo(_), Class::Permanent)
@@ -212,13 +220,13 @@ impl Step {
     }
 
     /// What follows when a line of XCLIENT was taken.
-    fn introduced(hello: Box<[u8]>, mut lines: Vec<Box<[u8]>>, footing: Footing) -> Progress {
-        lines.pop();
-        if !lines.is_empty() {
-            return Progress::Say(Self::Xclient(hello, lines), footing);
+    fn told(mut telling: Box<Telling>, footing: Footing) -> Progress {
+        telling.lines.pop();
+        if !telling.lines.is_empty() {
+            return Progress::Say(Self::Xclient(telling), footing);
         }
         let footing = Footing { introduction: Introduction::Made, ..footing };
-        Progress::Say(Self::hello(hello, footing), footing)
+        Progress::Say(Self::hello(telling.hello, footing), footing)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::smtp::command::{Argument, Command};
 impl Session {
     /// Whether there are any, and the client is somebody of whom they can know.
     pub(super) fn wants_lists(&self) -> bool {
-        !self.setting.policy.dnslists().is_empty() && dnslist::is_public(self.setting.client.ip())
+        !self.setting.policy.dnslists().is_empty() && dnslist::is_public(self.setting.client)
     }
 
     /// What is made of an answer.

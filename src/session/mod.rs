@@ -144,6 +144,8 @@ pub struct Session {
     reason: Ending,
     pressure: Pressure,
     tally: Tally,
+    /// Questions that were asked; each has its number.
+    questions: u32,
 }
 
 /// What was counted.
@@ -163,8 +165,6 @@ struct Tally {
     /// AUTH commands, and those of them that failed.
     auths: u32,
     failures: u32,
-    /// Questions that were asked; each has its number.
-    questions: u32,
 }
 
 impl Session {
@@ -186,12 +186,18 @@ impl Session {
             reason: Ending::TimeUp,
             pressure: Pressure::Calm,
             tally: Tally::default(),
+            questions: 0,
         }
     }
 
     /// Whom it is with, and its name in logs.
     pub fn who(&self) -> (SocketAddr, &SessionId) {
-        (self.setting.client, &self.setting.id)
+        (self.client(), &self.setting.id)
+    }
+
+    /// Whom it is with.
+    pub(super) fn client(&self) -> SocketAddr {
+        SocketAddr::new(self.setting.client, self.setting.port)
     }
 
     /// The address that the client called, where that is known.

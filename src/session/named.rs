@@ -94,7 +94,7 @@ impl Session {
             gate: &station.name,
             id: self.setting.id.as_str(),
             hello,
-            client: self.setting.client.ip(),
+            client: self.setting.client,
             naming: self.naming(),
             proven: &self.proven,
             smtputf8: self.phase.transaction().is_some_and(|mail| mail.declared.smtputf8),

@@ -2,7 +2,7 @@
 
 use super::clock::Moment;
 use super::exchange::{Action as Do, Own, Words};
-use super::link::{self, Footing, Introduction, Leg, Link, Progress, Step};
+use super::link::{self, Footing, Introduction, Leg, Link, Progress, Step, Telling};
 use super::{Connect, Identity, Offer, Output, RelayTls, Session};
 use crate::event::{Event, LinkChange, LinkFailure, Secured, Side, TlsChange, TlsFailure};
 use crate::policy::tls::StartTls;
@@ -29,7 +29,7 @@ impl Session {
                 self.link = opening;
                 Need::Waits
             }
-            Link::Failed(why, words) => Need::Failed(why, words),
+            Link::Failed(why, words) => Need::Failed(why, *words),
             Link::Greeted(footing) => {
                 let by = now + self.setting.station.waits.open;
                 let hello = hello.unwrap_or_else(|| self.own_hello());
@@ -81,8 +81,8 @@ impl Session {
             Step::Ehlo(hello) => self.exchange.say(now, Own::Ehlo(link::name(hello)), out),
             Step::Helo(hello) => self.exchange.say(now, Own::Helo(link::name(hello)), out),
             Step::StartTls(_) => self.exchange.say(now, Own::StartTls, out),
-            Step::Xclient(_, lines) => {
-                let line = lines.last().map(|line| &**line).unwrap_or_default();
+            Step::Xclient(telling) => {
+                let line = telling.lines.last().map(|line| &**line).unwrap_or_default();
                 self.exchange.say(now, Own::Xclient(line), out);
             }
             Step::Connecting(_) | Step::Greeting(_) | Step::Securing(_) => {}
@@ -107,7 +107,8 @@ impl Session {
             Progress::Say(step, footing) => self.say_step(now, step, footing, by, out),
             Progress::Introduce(taken, hello) => {
                 if let Some(lines) = self.introduction(&taken, &hello) {
-                    return self.say_step(now, Step::Xclient(hello, lines), footing, by, out);
+                    let telling = Box::new(Telling { lines, hello });
+                    return self.say_step(now, Step::Xclient(telling), footing, by, out);
                 }
                 out.act(Do::CloseLink);
                 let why = LinkFailure::IdentityAbsent;
@@ -178,7 +179,7 @@ impl Session {
     /// There is no link. The command that asked for it hears why.
     pub(super) fn link_failed(&mut self, now: Moment, why: LinkFailure, words: Words, out: &mut Output) {
         out.tell(Event::Link(LinkChange::Failed(why)));
-        self.link = Link::Failed(why, words);
+        self.link = Link::Failed(why, Box::new(words));
         if self.greets() {
             self.no_relay(now, out);
         }

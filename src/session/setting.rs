@@ -4,7 +4,7 @@ use super::offer::Offer;
 use crate::event::NoService;
 use crate::policy::Policy;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,7 +120,9 @@ pub struct Setting {
     /// The rules it keeps to its end, also over a reload.
     pub policy: Arc<Policy>,
     /// The client's address.
-    pub client: SocketAddr,
+    pub client: IpAddr,
+    /// The client's port.
+    pub port: u16,
     /// The address that it called, where anybody wants to know; most need no room for it.
     pub local: Option<Box<SocketAddr>>,
     /// Its name in logs and refusals.
