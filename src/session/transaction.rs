@@ -17,8 +17,8 @@ const USUAL_LINE: usize = 128;
 /// A MAIL that was accepted, here or by the relay, or is in flight.
 #[derive(Debug)]
 pub(crate) struct Transaction {
-    /// Its canonical line without CRLF.
-    line: Vec<u8>,
+    /// Its canonical line without CRLF; it may be kept for long, in a tarpit or for a recipient that never comes.
+    line: Box<[u8]>,
     /// Where its reverse-path stands; none: it is the null one.
     sender: Option<Sender>,
     pub(crate) declared: Declared,
@@ -74,7 +74,7 @@ impl Transaction {
             _ => None,
         };
         let held = held.map(Box::new);
-        Self { line, sender, declared, standing, asked: 0, accepted: 0, held }
+        Self { line: line.into(), sender, declared, standing, asked: 0, accepted: 0, held }
     }
 
     /// The MAIL command, understood again.
