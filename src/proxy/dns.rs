@@ -25,6 +25,7 @@ use memory::{Memory, Subject};
 use prometheus::IntGauge;
 use resolver::{Resolver, Said};
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -117,7 +118,7 @@ impl Dns {
     }
 
     async fn look_up_name(&self, client: IpAddr, open: Open) -> Naming {
-        let asking = async { name::verify(self.resolver()?, client).await };
+        let asking = pin!(async { name::verify(self.resolver()?, client).await });
         let naming = self.within(asking).await.unwrap_or_else(name::failed);
         let outcome = match naming.verdict {
             NameVerdict::Verified => Lookup::Verified,
@@ -171,7 +172,7 @@ impl Dns {
 
     /// What a list says of a client that is a listing, whether it counts or not.
     async fn ask_list(&self, list: &DnsList, watched: &Watched, client: IpAddr, open: Open) -> Vec<Ipv4Addr> {
-        let asking = async { Some(self.resolver()?.listings(&list.zone, client).await) };
+        let asking = pin!(async { Some(self.resolver()?.listings(&list.zone, client).await) });
         let said = self.within(asking).await.unwrap_or(Said::Failed);
         let (now, failed) = (self.means.now(), matches!(said, Said::Failed));
         self.figures.count_list(if failed { Lookup::Failed } else { Lookup::Answered });
@@ -201,7 +202,7 @@ impl Dns {
         self.means.now().since(open.since).as_secs_f64()
     }
 
-    /// None: it took too long, or it is none.
+    /// None: it took too long, or it is none. (Pinned where it is asked: what is handed on has its room twice.)
     async fn within<T>(&self, asking: impl Future<Output = Option<T>>) -> Option<T> {
         tokio::time::timeout(self.config.timeout, asking).await.ok().flatten()
     }
