@@ -4,7 +4,8 @@
     tests/attack/tarpit.py [--sessions 5000] [--seconds 20]
 
 So many clients name a recipient that a rule holds for a minute. Printed are the memory of a session, and the processor
-time while all of them wait. `GATEPOST` names the program (default: target/release/gatepost).
+time while all of them wait. What the gate remembers of DNS has its bounds and is no session's: as many strangers call
+before, a few at a time, until it is full. `GATEPOST` names the program (default: target/release/gatepost).
 """
 
 import argparse
@@ -33,6 +34,9 @@ def main() -> None:
         lines = [b"EHLO bot.test", b"MAIL FROM:<x@bot.test>", f"RCPT TO:<trap@{bench.DOMAIN}>".encode()]
         peers = bench.Peers(gate.target, lines)
         bench.Load(gate.target).run(1)
+
+        for number in range(args.sessions):
+            bench.connect(gate.target, f"127.10.{number // 250 % 250}.{number % 250 + 1}").close()
 
         def hold(number: int) -> None:
             while peers.opened < number:
