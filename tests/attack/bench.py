@@ -46,10 +46,40 @@ def connect(target: tuple[str, int], source: str, timeout: float = 30) -> socket
     return socket.create_connection(target, timeout, (source, 0))
 
 
-class Gate:
-    """A gate in front of a relay, with these rules, and these lines in its listener."""
+class Program:
+    """A program that was started, and its figures."""
 
-    def __init__(self, relay: tuple[str, int], rules: str = RULES, listener: str = "", threads: int | None = None):
+    process: subprocess.Popen
+
+    def pss(self) -> float:
+        """KiB of memory that are its own."""
+        text = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        return float(next(line.split()[1] for line in text.splitlines() if line.startswith("Pss:")))
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def cpu(self) -> float:
+        """Seconds of processor time, to the nanosecond where the kernel tells."""
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()) / 1e9
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Gate(Program):
+    """A gate in front of a relay, with these rules, and these lines in its listener and its relay."""
+
+    def __init__(
+        self,
+        relay: tuple[str, int],
+        rules: str = RULES,
+        listener: str = "",
+        behind: str = "",
+        threads: int | None = None,
+    ):
         self.place = Path(tempfile.mkdtemp(prefix="gatepost-attack-"))
         self.target, self.admin = ("127.0.0.1", free_port()), free_port()
         (self.place / "rules.toml").write_text(rules)
@@ -66,6 +96,7 @@ relay = "behind"
 [relay.behind]
 address = ["{relay[0]}:{relay[1]}"]
 identity = "none"
+{behind}
 """)
         command = [GATE, "run", "--config", str(self.place / "gatepost.toml")]
         command += ["--threads", str(threads)] if threads else []
@@ -92,23 +123,6 @@ identity = "none"
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as answer:
             lines = answer.read().decode().splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
-
-    def pss(self) -> float:
-        """KiB of memory that are its own."""
-        text = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
-        return float(next(line.split()[1] for line in text.splitlines() if line.startswith("Pss:")))
-
-    def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-    def cpu(self) -> float:
-        """Seconds of processor time, to the nanosecond where the kernel tells."""
-        tasks = Path(f"/proc/{self.process.pid}/task")
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()) / 1e9
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 class Peers:
