@@ -4,8 +4,8 @@
     tests/attack/tarpit.py [--sessions 5000] [--seconds 20]
 
 So many clients name a recipient that a rule holds for a minute. Printed are the memory of a session, and the processor
-time while all of them wait. What the gate remembers of DNS has its bounds and is no session's: as many strangers call
-before, a few at a time, until it is full. `GATEPOST` names the program (default: target/release/gatepost).
+time while all of them wait. What the gate remembers of DNS has its bounds and is no session's: as many others call before,
+one after the other, and what that costs is printed apart. `GATEPOST` names the program (default: target/release/gatepost).
 """
 
 import argparse
@@ -35,8 +35,10 @@ def main() -> None:
         peers = bench.Peers(gate.target, lines)
         bench.Load(gate.target).run(1)
 
+        first = gate.pss()
         for number in range(args.sessions):
             bench.connect(gate.target, f"127.10.{number // 250 % 250}.{number % 250 + 1}").close()
+        remembered = (gate.pss() - first) / args.sessions
 
         def hold(number: int) -> None:
             while peers.opened < number:
@@ -57,6 +59,7 @@ def main() -> None:
         used, span = gate.cpu() - cpu, time.monotonic() - filled
         held = gate.metric("gatepost_tarpit_sessions_active")
         print(f"held {held:.0f} sessions, after {filled - start:.1f} s; closed {peers.closed}")
+        print(f"memory for what is remembered of a client: {remembered:.2f} KiB (Pss)")
         print(f"memory of a session: {(after - before) / (args.sessions - 50):.2f} KiB (Pss)")
         print(f"processor: {used / span * 100:.3f} % of a core, over {span:.0f} s")
     finally:
