@@ -169,11 +169,6 @@ address = ["127.0.0.1:{self.relay}"]
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=10) as answer:
             return answer.read().decode()
 
-    def figure(self, series: str) -> float:
-        """The figure of a series, with its labels as they stand."""
-        lines = self.page("/metrics").splitlines()
-        return next((float(line.rsplit(" ", 1)[1]) for line in lines if line.rsplit(" ", 1)[0] == series), 0.0)
-
     def log(self) -> str:
         """What it printed."""
         path = self.place / "log"
