@@ -132,6 +132,7 @@ fn reason(event: &Event) -> Option<String> {
             Some(format!("message of {octets} octets for {}: {outcome}", count(recipients, "recipient")))
         }
         Event::Link(LinkChange::Opened) => Some("the link to the relay is open".to_owned()),
+        Event::Link(LinkChange::Reused) => Some("a link to the relay is used again".to_owned()),
         Event::Link(LinkChange::Failed(why)) => Some(format!("no link to the relay: {}", why.name())),
         Event::Link(LinkChange::Released) => Some("the relay has its link back".to_owned()),
         Event::Link(LinkChange::Lost) => Some("the link to the relay is lost".to_owned()),

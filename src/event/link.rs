@@ -7,11 +7,13 @@ use crate::policy::tls::TlsVersion;
 pub enum LinkChange {
     /// Greeting and hello are done.
     Opened,
+    /// Likewise, on a link that an earlier session has handed on.
+    Reused,
     /// It could not be opened.
     Failed(LinkFailure),
     /// The relay closed it, or said 421 unasked.
     Lost,
-    /// The relay has it back, because the client left it idle or begins anew.
+    /// The relay has it back, or another session, because the client left it idle or begins anew.
     Released,
 }
 

@@ -211,18 +211,14 @@ impl Connection {
         let Way::Opening(opening) = &mut self.way else { return false };
         let Poll::Ready(opened) = opening.as_mut().poll(turn.cx) else { return false };
         self.way = Way::None;
-        let happening = match opened {
-            Ok((link, secured)) => {
+        match opened {
+            Ok((link, news)) => {
                 self.way = Way::Open(Box::new(link));
                 turn.speaks(Side::Relay);
-                if let Some(secured) = secured {
-                    self.tell(turn, Happening::Secured(Side::Relay, secured));
-                }
-                Happening::LinkOpened
+                news.into_iter().for_each(|happening| self.tell(turn, happening));
             }
-            Err(why) => why.into(),
-        };
-        self.tell(turn, happening);
+            Err(why) => self.tell(turn, why.into()),
+        }
         true
     }
 

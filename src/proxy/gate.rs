@@ -170,7 +170,7 @@ pub fn start(deployment: Deployment, telemetry: Arc<Telemetry>, threads: usize) 
     let expiries = Arc::new(Mutex::new(expiries));
     let admin = deployment.admin.clone().map(at_admin).transpose()?;
     let admin_address = admin.as_ref().map(|(_, socket)| socket.local_addr()).transpose()?;
-    let mut started = threads_of(threads, &sockets, &common.drain)?;
+    let mut started = threads_of(threads, &sockets, &common.drain, &relays)?;
     drop(sockets);
     let within = deployment.drain;
     let Common { drain, dns, bans, store, .. } = common;
@@ -225,12 +225,13 @@ fn threads_of(
     number: usize,
     sockets: &[(Arc<Porch>, TcpListener)],
     drain: &Arc<Drain>,
+    relays: &[Arc<Relay>],
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let serving = |number| {
         let each = sockets.iter().map(|(porch, socket)| Ok((Arc::clone(porch), socket.try_clone()?)));
         let sockets = each.collect::<io::Result<Vec<_>>>()?;
-        let (runtime, drain) = (runtime()?, Arc::clone(drain));
-        spawn(format!("gate-{number}"), move || work(&runtime, sockets, &drain))
+        let (runtime, drain, relays) = (runtime()?, Arc::clone(drain), relays.to_vec());
+        spawn(format!("gate-{number}"), move || work(&runtime, sockets, &drain, &relays))
     };
     (0..number.max(1)).map(serving).collect()
 }
@@ -333,7 +334,7 @@ fn attend(store: Arc<Store>, bans: &Arc<Bans>, drain: &Arc<Drain>) -> io::Result
 }
 
 /// What a thread does: takes connections, and serves those that it took.
-fn work(runtime: &Runtime, sockets: Vec<(Arc<Porch>, TcpListener)>, drain: &Drain) {
+fn work(runtime: &Runtime, sockets: Vec<(Arc<Porch>, TcpListener)>, drain: &Drain, relays: &[Arc<Relay>]) {
     runtime.block_on(async {
         let mut accepting = tokio::task::JoinSet::new();
         for (porch, socket) in sockets {
@@ -347,6 +348,9 @@ fn work(runtime: &Runtime, sockets: Vec<(Arc<Porch>, TcpListener)>, drain: &Drai
         // The sockets are closed with this: who connects now finds nobody, and goes to the next MX.
         accepting.shutdown().await;
         drain.reach(Phase::Closed).await;
+        for relay in relays {
+            relay.spares().dismiss(Duration::ZERO);
+        }
         pulse.abort();
     });
 }

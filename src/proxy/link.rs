@@ -3,10 +3,12 @@
 use super::config::Host;
 use super::links::Turn;
 use super::relay::Relay;
+use super::spares::Spare;
 use super::tls::{Failed, Part};
-use super::wire::Wire;
+use super::wire::{Hearing, Pieces, Wire};
 use crate::event::{LinkFailure, Secured, Side, TlsFailure};
-use crate::session::Happening;
+use crate::session::{FAREWELL, Happening, Leg, Moment};
+use arrayvec::ArrayVec;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Context;
@@ -20,11 +22,13 @@ pub(super) struct Link {
     pub(super) wire: Wire,
     relay: Counted,
     host: Host,
+    /// How many sessions had it before.
+    sessions: u32,
     turn: Turn,
 }
 
-/// What comes of opening one: with TLS, where that comes before anything is said.
-pub(super) type Opened = Result<(Link, Option<Box<Secured>>), NotOpened>;
+/// What comes of opening one, with what the session is to be told of it.
+pub(super) type Opened = Result<(Link, ArrayVec<Happening, 2>), NotOpened>;
 
 /// Why a link was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +48,7 @@ impl From<NotOpened> for Happening {
 
 /// The relay that it leads to, among whose links operators see it.
 #[derive(Debug)]
-struct Counted(Arc<Relay>);
+pub(super) struct Counted(Arc<Relay>);
 
 impl Counted {
     fn new(relay: Arc<Relay>) -> Self {
@@ -64,7 +68,26 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Link {
     pub(super) fn new(relay: Arc<Relay>, wire: Wire, host: Host, turn: Turn) -> Self {
-        Self { wire, relay: Counted::new(relay), host, turn }
+        Self { wire, relay: Counted::new(relay), host, sessions: 0, turn }
+    }
+
+    /// One that was handed on, with the turn of another.
+    pub(super) fn again(Spare { wire, relay, host, sessions, .. }: Spare, turn: Turn) -> Self {
+        Self { wire, relay, host, sessions, turn }
+    }
+
+    /// Lets a session to come have it, if it is still worth anything and has not served its time.
+    pub(super) fn hand_on(mut self, cx: &mut Context<'_>, now: Moment, leg: Leg) {
+        let sessions = self.sessions.saturating_add(1);
+        let quiet = !self.wire.is_pending() && self.wire.kept().is_empty();
+        let lives = quiet && self.wire.hearing() == Hearing::Open;
+        if lives && sessions < self.relay.0.config().sessions_per_link {
+            let spares = Arc::clone(self.relay.0.spares());
+            // Its turn ends behind that: whoever has the next finds it.
+            return spares.put((self.wire, self.relay, self.host), leg, sessions);
+        }
+        self.wire.send(cx, now, &mut Pieces::from_iter([FAREWELL]));
+        self.close(cx);
     }
 
     /// Whether it, which is not needed now, is to be given up: a yes is to be acted on.

@@ -65,7 +65,7 @@ struct Waiter {
 pub(super) struct Turn {
     links: Arc<Links>,
     rank: Rank,
-    holder: usize,
+    holder: u32,
 }
 
 /// A place in the queue.
@@ -114,7 +114,7 @@ impl Links {
         let free = queue.class(rank).waiting.is_empty() && self.has_room(&queue, rank);
         if free {
             queue.class(rank).used += 1;
-            let holder = queue.holders.insert(waker);
+            let holder = queue.hold(waker);
             return Asked::Given(Turn { links: Arc::clone(self), rank, holder });
         }
         if queue.class(rank).waiting.len() >= self.most.saturating_mul(WAITING_A_LINK) {
@@ -160,15 +160,15 @@ impl Links {
             let class = queue.class(rank);
             let Some(waiter) = class.waiting.pop_front() else { return served };
             class.used += 1;
-            let holder = queue.holders.insert(waiter.waker);
+            let holder = queue.hold(waiter.waker);
             self.gauge.dec();
             served.push((waiter.turn, Turn { links: Arc::clone(self), rank, holder }));
         }
     }
 
-    fn release(self: &Arc<Self>, rank: Rank, holder: usize) {
+    fn release(self: &Arc<Self>, rank: Rank, holder: u32) {
         let mut queue = lock(&self.queue);
-        queue.holders.try_remove(holder);
+        usize::try_from(holder).ok().and_then(|holder| queue.holders.try_remove(holder));
         let class = queue.class(rank);
         class.used = class.used.saturating_sub(1);
         let served = self.serve(&mut queue);
@@ -197,6 +197,11 @@ impl Links {
 }
 
 impl Queue {
+    /// Whoever is woken so has a link; gives the number under which that is known.
+    fn hold(&mut self, waker: Waker) -> u32 {
+        u32::try_from(self.holders.insert(waker)).unwrap_or(u32::MAX)
+    }
+
     fn class(&mut self, rank: Rank) -> &mut Class {
         match rank {
             Rank::Stranger => &mut self.strangers,

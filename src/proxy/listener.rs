@@ -160,6 +160,7 @@ impl Door {
             // The session's business is STARTTLS alone.
             relay_tls: if config.terms.implicit { RelayTls::None } else { config.tls },
             identity: config.identity,
+            hands_on: config.sessions_per_link > 1,
             started: means.started(),
         };
         Arc::new(Self {

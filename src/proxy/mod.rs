@@ -55,6 +55,7 @@ mod relay;
 mod reserve;
 mod roll;
 mod seldom;
+mod spares;
 mod store;
 mod stress;
 mod tarpit;

@@ -11,7 +11,7 @@ use super::reserve::Rank;
 use crate::event::{Event, LinkChange, LinkFailure, Side, TlsChange};
 use crate::policy::Policy;
 use crate::policy::compile::compile;
-use crate::session::{Action, Connect, Happening, Offer, Output, Session, Setting, Station};
+use crate::session::{Action, Choice, Connect, Happening, Offer, Output, Session, Setting, Station};
 use crate::telemetry::Metrics;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, LazyLock};
@@ -65,6 +65,7 @@ pub fn interview(deployment: &Deployment) -> std::io::Result<Vec<(String, Interv
             waits: relay.config().waits,
             relay_tls: relay.config().tls,
             identity: relay.config().identity,
+            hands_on: false,
             started: means.started(),
         };
         let name = relay.config().name.clone();
@@ -91,6 +92,7 @@ async fn converse(relay: Arc<Relay>, station: Arc<Station>, means: Arc<Means>) -
         waits: station.waits,
         relay_tls: station.relay_tls,
         identity: station.identity,
+        hands_on: false,
         started: station.started,
     };
     let hello = format!("EHLO {}\r\nQUIT\r\n", station.name);
@@ -170,7 +172,7 @@ impl Probe {
                 Action::Send { to: Side::Relay, what } => {
                     to_relay.extend_from_slice(Output::octets(scratch, &[], &what));
                 }
-                Action::OpenLink => {
+                Action::OpenLink(_) => {
                     self.interview.secured = false;
                     opens = true;
                 }
@@ -189,6 +191,7 @@ impl Probe {
                 Action::Tell(Event::Tls(Side::Relay, TlsChange::Started(_))) => self.interview.secured = true,
                 Action::Send { to: Side::Client, .. }
                 | Action::CloseLink
+                | Action::HandOn(_)
                 | Action::CloseClient(_)
                 | Action::StartTls(Side::Client)
                 | Action::PassThrough
@@ -215,13 +218,10 @@ impl Probe {
 
     async fn open(&mut self) {
         let guise = Guise::of_gate(self.relay.config().identity);
-        match Arc::clone(&self.relay).open(Rank::Partner, guise, None).await {
-            Ok((link, secured)) => {
+        match Arc::clone(&self.relay).open(Choice::New, Rank::Partner, guise, None).await {
+            Ok((link, news)) => {
                 self.link = Some(link);
-                if let Some(secured) = secured {
-                    self.tell(Happening::Secured(Side::Relay, secured));
-                }
-                self.tell(Happening::LinkOpened);
+                news.into_iter().for_each(|what| self.tell(what));
             }
             Err(why) => {
                 if why == NotOpened::Link(LinkFailure::NoTurn) {

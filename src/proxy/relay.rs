@@ -1,29 +1,34 @@
 //! A relay: its addresses, its links, what it offers, and whether it can be reached.
 
-use super::config::{self, Address, Addresses, Balance, Host};
+mod targets;
+
+use super::config::{self, Addresses, Host};
 use super::guise::Guise;
 use super::link::{Link, NotOpened, Opened};
 use super::links::Links;
 use super::lock;
 use super::means::{Descriptor, Means};
 use super::reserve::Rank;
+use super::spares::Spares;
 use super::stress::Load;
 use super::tls::{Calling, Failed};
 use super::wire::Wire;
-use crate::event::{LinkFailure, NoService};
-use crate::session::{Moment, Offer, WhenDown};
+use crate::event::{LinkFailure, NoService, Side};
+use crate::session::{Choice, Happening, Moment, Offer, WhenDown};
 use crate::telemetry::OfRelay;
+use arrayvec::ArrayVec;
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::task::Poll;
 use std::time::Duration;
+use targets::{Target, Targets};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// How long an offer counts as known.
 const FRESH: Duration = Duration::from_mins(5);
-/// How long the addresses of a name are remembered.
-const NAMES_FRESH: Duration = Duration::from_secs(30);
 /// When an offer that nobody has heard for so long is asked for, so that it does not go out of date.
 const STALE: Duration = Duration::from_mins(4);
 /// How often a relay that does not answer is asked again, and one that answers something else than what it offers.
@@ -37,9 +42,8 @@ pub(super) struct Relay {
     means: Arc<Means>,
     figures: OfRelay,
     links: Arc<Links>,
-    /// The address that comes first, under `balance = "spread"`.
-    next: AtomicUsize,
-    names: Mutex<Option<(Moment, Vec<Target>)>>,
+    spares: Arc<Spares>,
+    targets: Targets,
     /// On which terms TLS is spoken with it.
     calling: RwLock<Option<Arc<Calling>>>,
     /// What it offers, and when that was heard.
@@ -59,13 +63,6 @@ enum Inquiry {
     On,
     /// It was asked; that was over then.
     Over(Moment),
-}
-
-/// Where a link may go: an address, and what the file calls its host.
-#[derive(Clone, Debug)]
-struct Target {
-    address: SocketAddr,
-    host: Host,
 }
 
 /// What came of asking a relay what it offers.
@@ -98,12 +95,12 @@ impl Relay {
             figures.up().set(1);
         }
         Arc::new(Self {
+            spares: Spares::new(Arc::clone(&means), config.waits.idle),
             config,
             means,
             figures,
             links,
-            next: AtomicUsize::new(0),
-            names: Mutex::default(),
+            targets: Targets::default(),
             calling: RwLock::default(),
             learned: RwLock::default(),
             down: AtomicBool::new(false),
@@ -117,6 +114,11 @@ impl Relay {
 
     pub(super) fn figures(&self) -> &OfRelay {
         &self.figures
+    }
+
+    /// Links that were handed on.
+    pub(super) fn spares(&self) -> &Arc<Spares> {
+        &self.spares
     }
 
     /// What it offers, if that was heard lately.
@@ -223,9 +225,10 @@ impl Relay {
         tracing::warn!(relay, reason, why = failed.why, "no TLS with the relay");
     }
 
-    /// Opens a link, when it is this one's turn, for a client that called this address.
+    /// Opens a link, when it is this one's turn, for a client that called this address; or takes one that waits.
     pub(super) async fn open(
         self: Arc<Self>,
+        choice: Choice,
         rank: Rank,
         guise: Guise,
         called: Option<SocketAddr>,
@@ -233,12 +236,27 @@ impl Relay {
         let Some(turn) = self.links.turn(rank).await else {
             return Err(NotOpened::Link(LinkFailure::NoTurn));
         };
+        let spare = match choice {
+            Choice::Any => poll_fn(|cx| Poll::Ready(self.spares.take(cx))).await,
+            Choice::New => {
+                self.spares.make_room();
+                None
+            }
+        };
+        if let Some(spare) = spare {
+            let handed_on = Happening::LinkHandedOn(spare.leg);
+            return Ok((Link::again(spare, turn), ArrayVec::from_iter([handed_on])));
+        }
         let descriptor = Descriptor::count(&self.means);
         let (stream, host) = self.connect(&guise, called).await.map_err(NotOpened::Link)?;
         let wire = Wire::new(stream, descriptor);
         let mut link = Link::new(Arc::clone(&self), wire, host, turn);
-        let secured = if self.config.terms.implicit { Some(link.secure_now().await?) } else { None };
-        Ok((link, secured))
+        let mut news = ArrayVec::new();
+        if self.config.terms.implicit {
+            news.push(Happening::Secured(Side::Relay, link.secure_now().await?));
+        }
+        news.push(Happening::LinkOpened);
+        Ok((link, news))
     }
 
     async fn connect(
@@ -247,7 +265,7 @@ impl Relay {
         called: Option<SocketAddr>,
     ) -> Result<(TcpStream, Host), LinkFailure> {
         let targets = match (&self.config.addresses, called) {
-            (Addresses::Known(_), _) => self.targets().await,
+            (Addresses::Known(_), _) => self.targets.in_turn(&self.config, self.means.now()).await,
             (Addresses::Original, Some(address)) => vec![Target { address, host: Host::Ip(address.ip()) }],
             (Addresses::Original, None) => Vec::new(),
         };
@@ -274,63 +292,6 @@ impl Relay {
             }
         }
     }
-
-    /// All addresses, in the order in which they are to be tried.
-    async fn targets(&self) -> Vec<Target> {
-        let first = match self.config.balance {
-            Balance::First => 0,
-            Balance::Spread => self.next.fetch_add(1, Ordering::Relaxed),
-        };
-        let mut targets = match self.fixed() {
-            Some(fixed) => fixed,
-            None => self.look_up().await,
-        };
-        let count = targets.len().max(1);
-        targets.rotate_left(first % count);
-        targets
-    }
-
-    /// All addresses, if there is no name among them.
-    fn fixed(&self) -> Option<Vec<Target>> {
-        let fixed = |address: &Address| match address.host {
-            Host::Ip(ip) => {
-                Some(Target { address: SocketAddr::new(ip, address.port), host: address.host.clone() })
-            }
-            Host::Name(_) => None,
-        };
-        self.config.addresses.known().iter().map(fixed).collect()
-    }
-
-    async fn look_up(&self) -> Vec<Target> {
-        let now = self.means.now();
-        if let Some((at, targets)) = &*lock(&self.names)
-            && now.since(*at) < NAMES_FRESH
-        {
-            return targets.clone();
-        }
-        let mut found = Vec::new();
-        for Address { host, port } in self.config.addresses.known() {
-            let target = |address| Target { address, host: host.clone() };
-            match host {
-                Host::Ip(ip) => found.push(target(SocketAddr::new(*ip, *port))),
-                Host::Name(name) => {
-                    let lookup = tokio::net::lookup_host((&**name, *port));
-                    if let Ok(Ok(addresses)) = timeout(self.config.connect_wait, lookup).await {
-                        found.extend(addresses.map(target));
-                    }
-                }
-            }
-        }
-        let mut names = lock(&self.names);
-        match &*names {
-            // What a name meant before is better than nothing while it cannot be looked up.
-            Some((_, before)) if found.is_empty() => before.clone(),
-            _ => {
-                *names = (!found.is_empty()).then(|| (now, found.clone()));
-                found
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -343,24 +304,9 @@ mod tests {
         Relay::new(config, false, Means::new(&metrics, 1000, 0), metrics.relay("test"))
     }
 
-    fn addresses(texts: &[&str]) -> Vec<Address> {
-        texts.iter().map(|text| Address::read(text).unwrap()).collect()
-    }
-
-    #[tokio::test]
-    async fn a_load_that_is_spread_begins_at_each_address_in_turn() {
-        let mut config = config::Relay::new("test", addresses(&["192.0.2.1:25", "192.0.2.2:25"]));
-        config.balance = Balance::Spread;
-        let relay = relay(config);
-        let first = |targets: Vec<Target>| targets.first().unwrap().address.ip().to_string();
-        assert_eq!(first(relay.targets().await), "192.0.2.1");
-        assert_eq!(first(relay.targets().await), "192.0.2.2");
-        assert_eq!(first(relay.targets().await), "192.0.2.1");
-    }
-
     #[test]
     fn a_relay_is_asked_by_one_at_a_time_and_more_often_while_it_does_not_answer() {
-        let relay = relay(config::Relay::new("test", addresses(&["192.0.2.1:25"])));
+        let relay = relay(config::Relay::new("test", Vec::new()));
         let soon = |span| relay.means.now() + span;
         assert!(relay.is_due(soon(Duration::ZERO)));
         assert!(!relay.is_due(soon(Duration::from_hours(1))));

@@ -4,10 +4,10 @@ mod course;
 
 use super::polite::Polite;
 use super::purse::{Counted, Purse};
-use super::scene::{Allowances, Backend, Certificate, Dns, Handshakes, Lists, RelayScene, Scene};
+use super::scene::{Allowances, Backend, Certificate, Dns, HandingOn, Handshakes, Lists, RelayScene, Scene};
 use crate::event::{Event, LinkFailure, Side, TlsFailure};
 use crate::policy::Policy;
-use crate::session::{Action, Happening, Moment, Offer, Output, Question, Session};
+use crate::session::{Action, Choice, Happening, Moment, Offer, Output, Question, Session};
 use course::Course;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,7 @@ pub struct Player {
     scene: RelayScene,
     /// Whether links are in TLS from their first octet on.
     relay_in_tls: bool,
+    handing_on: HandingOn,
     handshakes: Handshakes,
     backend: Backend,
     allowances: Allowances,
@@ -101,6 +102,7 @@ impl Player {
             cuts,
             scene: scene.relay,
             relay_in_tls: scene.relay_in_tls,
+            handing_on: scene.handing_on,
             handshakes: scene.handshakes,
             backend: scene.backend.clone(),
             question: None,
@@ -263,7 +265,12 @@ impl Player {
                 Action::Send { to: Side::Relay, what } => {
                     self.relay_hears(Output::octets(scratch, input, &what));
                 }
-                Action::OpenLink => self.open_link(),
+                Action::OpenLink(Choice::Any) if self.take_link() => {}
+                Action::OpenLink(_) => self.open_link(),
+                Action::HandOn(leg) => {
+                    self.handing_on = HandingOn::Waiting(leg);
+                    self.link = LinkEnd::None;
+                }
                 Action::CloseLink => {
                     if self.course == Course::Handshake(Side::Relay) {
                         self.course = Course::Plain;
@@ -309,6 +316,20 @@ impl Player {
             }
             self.kept.relay.extend_from_slice(&said);
         }
+    }
+
+    /// Takes the link that waits, if one does.
+    fn take_link(&mut self) -> bool {
+        let HandingOn::Waiting(leg) = self.handing_on else { return false };
+        self.handing_on = HandingOn::Empty;
+        self.link = if self.scene == RelayScene::Silent { LinkEnd::Open } else { LinkEnd::Opening };
+        self.session.happened(self.now, Happening::LinkHandedOn(leg), &mut self.out);
+        true
+    }
+
+    /// Whether one waits for another session.
+    pub fn has_handed_on(&self) -> bool {
+        matches!(self.handing_on, HandingOn::Waiting(_))
     }
 
     fn open_link(&mut self) {

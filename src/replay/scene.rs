@@ -4,7 +4,9 @@ use super::player::Cuts;
 use crate::event::NoService;
 use crate::policy::Policy;
 use crate::policy::names::Naming;
-use crate::session::{Answered, Connect, Identity, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
+use crate::session::{
+    Answered, Connect, Identity, Leg, RelayTls, SessionId, Setting, Station, Waits, WhenDown,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +44,8 @@ pub struct Scene {
     pub relay_tls: RelayTls,
     /// How the relay learns who the client is.
     pub identity: Identity,
+    /// How links are shared between sessions.
+    pub handing_on: HandingOn,
     /// Whether the link is in TLS from its first octet on.
     pub relay_in_tls: bool,
     /// What certificate the relay shows.
@@ -117,6 +121,17 @@ pub enum Handshakes {
     Awaited,
 }
 
+/// How links are shared between sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandingOn {
+    /// Each session has its own.
+    Never,
+    /// Whoever needs one no longer hands it on; none was yet.
+    Empty,
+    /// Likewise, and one that was handed on waits.
+    Waiting(Leg),
+}
+
 /// How the relay behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelayScene {
@@ -170,6 +185,7 @@ impl Default for Scene {
             allowances: Allowances::Left(Vec::new()),
             relay_tls: RelayTls::None,
             identity: Identity::None,
+            handing_on: HandingOn::Never,
             relay_in_tls: false,
             relay_certificate: Certificate::Verified,
             handshakes: Handshakes::Hold,
@@ -189,6 +205,7 @@ impl Scene {
             waits: Waits::default(),
             relay_tls: self.relay_tls,
             identity: self.identity,
+            hands_on: self.handing_on != HandingOn::Never,
             started: STARTED,
         };
         Setting {
@@ -245,6 +262,11 @@ impl Scene {
             ("relay-certificate", "unverified") => self.relay_certificate = Certificate::Unverified,
             ("identity", "proxy") => self.identity = Identity::ProxyV1,
             ("identity", "xclient") => self.identity = Identity::Xclient,
+            ("links", "are handed on") => self.handing_on = HandingOn::Empty,
+            ("links", "wait for a session") => {
+                self.handing_on = HandingOn::Waiting(Leg::Clear(RelayTls::None));
+            }
+            ("links", "wait in TLS") => self.handing_on = HandingOn::Waiting(Leg::Verified),
             ("handshakes", "awaited") => self.handshakes = Handshakes::Awaited,
             ("cuts", "none") => self.cuts = Some(Cuts::Whole),
             ("offer", _) => self.offer = value.split(',').map(|word| word.trim().to_owned()).collect(),

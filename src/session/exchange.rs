@@ -7,7 +7,7 @@ mod output;
 mod own;
 mod queue;
 
-pub use output::{Action, Linger, Octets, Output};
+pub use output::{Action, Choice, Linger, Octets, Output};
 pub(super) use own::Own;
 
 use super::clock::Moment;

@@ -31,6 +31,7 @@ pub(super) enum Link {
         /// The hello that was said on it, verb and name; nothing: it is to be said anew.
         hello: Box<[u8]>,
         leg: Leg,
+        manners: Manners,
     },
     /// It could not be opened; the command that asked for it hears this, and the next one asks anew.
     Failed(LinkFailure, Box<Words>),
@@ -41,6 +42,24 @@ pub(super) enum Link {
 pub(super) struct Footing {
     pub(super) leg: Leg,
     pub(super) introduction: Introduction,
+    pub(super) age: Age,
+}
+
+/// Whether others had a link before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    New,
+    /// A session has handed it on: it may be gone, and is no reason to send a client away.
+    HandedOn,
+}
+
+/// How the relay has answered on a link, whoever asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manners {
+    /// It has refused nothing.
+    Faultless,
+    /// It has refused something. Relays count that and lose patience, and the next session is not to pay for this one.
+    Blotted,
 }
 
 /// Whether the relay knows who the client is.
@@ -56,7 +75,7 @@ pub(super) enum Introduction {
 
 /// How octets travel on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leg {
+pub enum Leg {
     /// In clear, and this is wanted of STARTTLS.
     Clear(RelayTls),
     /// In TLS with whoever it was.
@@ -83,6 +102,9 @@ pub(super) enum Step {
     /// Its reply to HELO: the client said so, or the relay takes no EHLO.
     Helo(Box<[u8]>),
 }
+
+/// What a link hears last that was handed on and that nobody took.
+pub const FAREWELL: &[u8] = b"QUIT\r\n";
 
 /// XCLIENT on its way. (Apart: most relays are never told.)
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +178,17 @@ impl Step {
     /// The first thing to say: the hello, but where more is wanted than HELO can bring EHLO in any case.
     pub(super) fn hello(hello: Box<[u8]>, footing: Footing) -> Self {
         if is_helo(&hello) && !footing.wants_more() { Self::Helo(hello) } else { Self::Ehlo(hello) }
+    }
+
+    /// The hello that is to be said, or was.
+    pub(super) fn into_hello(self) -> Option<Box<[u8]>> {
+        match self {
+            Self::Connecting(hello) | Self::Greeting(hello) => hello,
+            Self::Ehlo(hello) | Self::StartTls(hello) | Self::Securing(hello) | Self::Helo(hello) => {
+                Some(hello)
+            }
+            Self::Xclient(telling) => Some(telling.hello),
+        }
     }
 
     /// What follows from the relay's reply.

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `phase` | where we are, and which verb may come: the whole sequence logic |
 //! | `exchange` | what we wait for: commands and replies in flight, [`Cleared`] |
-//! | `link`, `opening` | the link to the relay, and how it is opened |
+//! | `link`, `opening` | the link to the relay, how it is opened, and what becomes of it |
 //! | `introduction` | XCLIENT: telling the relay who the client is |
 //! | `offer`, `hello` | what the relay offers, what the client was offered |
 //! | `transaction`, `content` | a message on its way |
@@ -62,7 +62,8 @@ mod trace;
 mod transaction;
 
 pub use clock::Moment;
-pub use exchange::{Action, Cleared, Linger, Octets, Output};
+pub use exchange::{Action, Choice, Cleared, Linger, Octets, Output};
+pub use link::{FAREWELL, Leg};
 pub use offer::Offer;
 pub use question::{Answer, Answered, Asking, Question, Secret};
 pub use setting::{Connect, Identity, RelayTls, SessionId, Setting, Station, Waits, WhenDown};
@@ -90,6 +91,8 @@ const CONTENT_ROOM: usize = 64 * 1024;
 pub enum Happening {
     /// The link that was asked for is connected; the relay speaks next.
     LinkOpened,
+    /// In place of a new one there is one that a session before has handed on, as it left it: the gate speaks next.
+    LinkHandedOn(Leg),
     /// It could not be had.
     LinkFailed(LinkFailure),
     /// TLS holds on a side. Of the client this is also told before [`Session::begin`], of the relay before
@@ -247,6 +250,7 @@ impl Session {
         }
         match what {
             Happening::LinkOpened => self.link_opened(),
+            Happening::LinkHandedOn(leg) => self.link_handed_on(now, leg, out),
             Happening::LinkFailed(why) => self.link_failed(now, why, link::words(why), out),
             Happening::Secured(side, secured) => self.secured(now, side, secured, out),
             Happening::NotSecured(side, why) => self.not_secured(now, side, why, out),

@@ -1,12 +1,12 @@
 //! How the link is opened, secured, and given up.
 
 use super::clock::Moment;
-use super::exchange::{Action as Do, Own, Words};
-use super::link::{self, Footing, Introduction, Leg, Link, Progress, Step, Telling};
+use super::exchange::{Action as Do, Choice, Own, Words};
+use super::link::{self, Age, Footing, Introduction, Leg, Link, Manners, Progress, Step, Telling};
 use super::{Connect, Identity, Offer, Output, RelayTls, Session};
-use crate::event::{Event, LinkChange, LinkFailure, Secured, Side, TlsChange, TlsFailure};
+use crate::event::{Ending, Event, LinkChange, LinkFailure, Secured, Side, TlsChange, TlsFailure};
 use crate::policy::tls::StartTls;
-use crate::smtp::reply::Heard;
+use crate::smtp::reply::{Class, Heard};
 use crate::smtp::verb::Verb;
 use std::sync::Arc;
 
@@ -46,15 +46,32 @@ impl Session {
 
     /// Asks the driver for a link; once the relay has greeted this hello is said, if there is one.
     pub(super) fn open_link(&mut self, now: Moment, hello: Option<Box<[u8]>>, out: &mut Output) {
-        let wanted = match self.setting.station.relay_tls {
+        // Where the relay's own greeting decides, or TLS is the client's to start, only a new one will do.
+        let choice = if hello.is_some() && !self.passes_tls() { Choice::Any } else { Choice::New };
+        let by = now + self.setting.station.waits.open;
+        self.call(choice, hello, self.wanted_tls(), by, out);
+    }
+
+    fn call(
+        &mut self,
+        choice: Choice,
+        hello: Option<Box<[u8]>>,
+        tls: RelayTls,
+        by: Moment,
+        out: &mut Output,
+    ) {
+        out.act(Do::OpenLink(choice));
+        let footing = self.footing(Leg::Clear(tls));
+        self.link = Link::Opening { step: Step::Connecting(hello), footing, by };
+    }
+
+    /// What is wanted of STARTTLS on a new link.
+    fn wanted_tls(&self) -> RelayTls {
+        match self.setting.station.relay_tls {
             // TLS is the client's to start, with the relay itself.
             RelayTls::Opportunistic if self.passes_tls() => RelayTls::None,
             wanted => wanted,
-        };
-        out.act(Do::OpenLink);
-        let by = now + self.setting.station.waits.open;
-        let footing = self.footing(Leg::Clear(wanted));
-        self.link = Link::Opening { step: Step::Connecting(hello), footing, by };
+        }
     }
 
     /// That of a link on which nothing was said.
@@ -64,7 +81,7 @@ impl Session {
             Identity::ProxyV1 | Identity::ProxyV2 => Introduction::InHeader,
             Identity::Xclient => Introduction::Due,
         };
-        Footing { leg, introduction }
+        Footing { leg, introduction, age: Age::New }
     }
 
     /// The hello for a link: the client's, or the gate's for a client that has said none.
@@ -99,10 +116,27 @@ impl Session {
         }
     }
 
+    /// There is one on which others were served. The relay has greeted, and each client has its own hello, which also
+    /// makes the relay forget whatever it may have kept (RFC 5321 4.1.4).
+    pub(super) fn link_handed_on(&mut self, now: Moment, leg: Leg, out: &mut Output) {
+        if let Link::Opening { step, by, .. } = &mut self.link
+            && let Step::Connecting(Some(hello)) = step
+        {
+            let (hello, by) = (std::mem::take(hello), *by);
+            let footing = Footing { leg, introduction: Introduction::Made, age: Age::HandedOn };
+            self.say_step(now, Step::hello(hello, footing), footing, by, out);
+        }
+    }
+
     /// The relay answered a step of the opening.
     pub(super) fn opening_answered(&mut self, now: Moment, heard: &Heard<'_>, out: &mut Output) {
         let Link::Opening { step, footing, by } = &self.link else { return };
         let (step, footing, by) = (step.clone(), *footing, *by);
+        if footing.age == Age::HandedOn && heard.code.class() != Class::Positive {
+            // It was about to end anyway, or the relay takes one hello and no other (OpenSMTPD: 503). What it says to this
+            // client it says on a new one.
+            return self.link_broke_off(now, LinkFailure::NotNow, out);
+        }
         match step.hear(footing, heard) {
             Progress::Say(step, footing) => self.say_step(now, step, footing, by, out),
             Progress::Introduce(taken, hello) => {
@@ -125,8 +159,11 @@ impl Session {
             }
             Progress::Open(offer, hello) => {
                 let offer = self.learn(offer, &hello, out);
-                out.tell(Event::Link(LinkChange::Opened));
-                self.link = Link::Open { offer, hello, leg: footing.leg };
+                out.tell(Event::Link(match footing.age {
+                    Age::New => LinkChange::Opened,
+                    Age::HandedOn => LinkChange::Reused,
+                }));
+                self.link = Link::Open { offer, hello, leg: footing.leg, manners: Manners::Faultless };
             }
             Progress::Failed(why, words) => {
                 out.act(Do::CloseLink);
@@ -158,20 +195,19 @@ impl Session {
         }
     }
 
-    /// A link that was being opened is closed from the other side. Where TLS was only tried, one more is opened, on
-    /// which it is not.
+    /// A link that was being opened is closed from the other side. One that was handed on makes place for a new one.
+    /// Where TLS was only tried, one more is opened, on which it is not.
     pub(super) fn link_broke_off(&mut self, now: Moment, why: LinkFailure, out: &mut Output) {
         out.act(Do::CloseLink);
-        match &mut self.link {
+        match std::mem::replace(&mut self.link, Link::Closed) {
+            Link::Opening { step, footing: Footing { age: Age::HandedOn, .. }, by } => {
+                self.call(Choice::New, step.into_hello(), self.wanted_tls(), by, out);
+            }
             Link::Opening {
                 step: Step::StartTls(hello) | Step::Securing(hello),
                 footing: Footing { leg: Leg::Clear(RelayTls::Opportunistic), .. },
                 by,
-            } => {
-                let (step, by) = (Step::Connecting(Some(std::mem::take(hello))), *by);
-                out.act(Do::OpenLink);
-                self.link = Link::Opening { step, footing: self.footing(Leg::Clear(RelayTls::None)), by };
-            }
+            } => self.call(Choice::New, Some(hello), RelayTls::None, by, out),
             _ => self.link_failed(now, why, link::words(why), out),
         }
     }
@@ -222,11 +258,30 @@ impl Session {
         }
     }
 
-    /// The relay has its link back; the next command that needs one opens another.
+    /// The link is free again; the next command that needs one opens another.
     pub(super) fn release_link(&mut self, now: Moment, out: &mut Output) {
-        self.exchange.say(now, Own::Quit, out);
         out.tell(Event::Link(LinkChange::Released));
-        self.drop_link(out);
+        self.part_with_link(now, out);
+    }
+
+    /// Parts with a link on which no reply is awaited: another session has it, or the relay has it back.
+    pub(super) fn part_with_link(&mut self, now: Moment, out: &mut Output) {
+        match self.link {
+            Link::Open { leg, manners: Manners::Faultless, .. } if self.hands_on() => {
+                out.act(Do::HandOn(leg));
+                self.link = Link::Closed;
+            }
+            _ => {
+                self.exchange.say(now, Own::Quit, out);
+                self.drop_link(out);
+            }
+        }
+    }
+
+    /// Whether another may have the link: not with a mail transaction on it, nor where the relay knows whose it was.
+    fn hands_on(&self) -> bool {
+        let free = !self.phase.relay_has_mail() && !self.proven.is_pinned();
+        self.setting.station.hands_on && free && self.reason != Ending::Drained
     }
 
     /// Closes the link as it stands.

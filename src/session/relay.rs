@@ -3,7 +3,7 @@
 use super::clock::Moment;
 use super::content::Fault;
 use super::exchange::{Asked, Words};
-use super::link::{self, Link};
+use super::link::{self, Link, Manners};
 use super::phase::{Phase, Stage};
 use super::transaction::Standing;
 use super::{Offer, Output, Session, replies};
@@ -13,9 +13,6 @@ use crate::smtp::base64::is_base64;
 use crate::smtp::reply::{self, Class, Code, Heard, Read};
 use crate::smtp::verb::Verb;
 use std::sync::Arc;
-
-/// The reply by which a relay says that it goes away (RFC 5321 3.8).
-const GOING_AWAY: u16 = 421;
 
 /// The reply that opens mail data (RFC 5321 4.3.2).
 const GO_AHEAD: u16 = 354;
@@ -62,7 +59,12 @@ impl Session {
             return self.impossible(now, out);
         }
         let Some(asked) = self.exchange.answered(now) else { return self.impossible(now, out) };
-        let goes = heard.code.get() == GOING_AWAY;
+        if let (Link::Open { manners, .. }, Class::Transient | Class::Permanent) =
+            (&mut self.link, heard.code.class())
+        {
+            *manners = Manners::Blotted;
+        }
+        let goes = heard.code == Code::CLOSING;
         match asked {
             // The client has asked nothing that these words answer: it hears ours.
             Asked::LateMail | Asked::Chunk | Asked::AuthCancelled(_) if goes => {
@@ -187,14 +189,14 @@ impl Session {
         if heard.code.class() != Class::Positive {
             return Self::pass(heard, out);
         }
-        let Link::Open { leg, .. } = self.link else { return };
+        let Link::Open { leg, manners, .. } = self.link else { return };
         let offer = Arc::new(match hello.verb {
             Verb::Helo => Offer::default(),
             _ => Offer::of_ehlo(heard).over(leg),
         });
         let spoken = link::spoken(hello.verb, hello.name());
         let offer = self.learn(offer, &spoken, out);
-        self.link = Link::Open { offer, hello: spoken, leg };
+        self.link = Link::Open { offer, hello: spoken, leg, manners };
         self.abandon(out);
         let announced = super::offer::Announced::of(&self.setting.policy, &self.offer(), &self.proven);
         self.introduce(hello.offered(announced), out);
@@ -204,7 +206,7 @@ impl Session {
     fn unasked(&mut self, now: Moment, heard: &Heard<'_>, out: &mut Output) {
         let in_data = matches!(self.phase, Phase::Introduced(_, Stage::Data(..)));
         match heard.code.class() {
-            Class::Transient if heard.code.get() == GOING_AWAY => {
+            Class::Transient if heard.code == Code::CLOSING => {
                 out.act(super::Action::CloseLink);
                 self.relay_lost(now, out);
             }

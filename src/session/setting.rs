@@ -25,6 +25,8 @@ pub struct Station {
     pub relay_tls: RelayTls,
     /// How the relay learns who the client is.
     pub identity: Identity,
+    /// Whether sessions hand on links that they need no longer. Never to a relay that is told who the client is.
+    pub hands_on: bool,
     /// What the clock said at [`Moment::START`](super::Moment), since 1970-01-01 in UTC: the date on a message.
     pub started: Duration,
 }

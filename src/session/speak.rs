@@ -3,7 +3,7 @@
 use super::client::Reading;
 use super::clock::Moment;
 use super::counsel::Halt;
-use super::exchange::{Action as Do, Due, Hold, Linger, Own, Words};
+use super::exchange::{Action as Do, Due, Hold, Linger, Words};
 use super::judge::{Judge, refusal};
 use super::link::Link;
 use super::phase::{Parted, Phase, Stage};
@@ -294,7 +294,7 @@ impl Session {
         let passing = matches!(self.phase, Phase::Passing(_));
         let closed = passing || matches!(self.phase, Phase::Introduced(_, Stage::Data(..) | Stage::Auth(_)));
         if matches!(self.link, Link::Open { .. }) && self.exchange.is_empty() && !closed {
-            self.exchange.say(now, Own::Quit, out);
+            self.part_with_link(now, out);
         }
         self.drop_link(out);
         let hello = self.phase.hello().map(|hello| Excerpt::of(hello.name())).unwrap_or_default();

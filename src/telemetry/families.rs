@@ -201,7 +201,7 @@ impl OfRelays {
             links: counters(
                 registry,
                 "gatepost_links_total",
-                "Links to a relay: opened, released, lost, or why not opened.",
+                "Links to a relay: opened, reused, released, lost, or why not opened.",
                 &["relay", "result"],
             ),
             active: gauges("gatepost_links_active", "Links to a relay open now."),

@@ -37,7 +37,7 @@ pub(super) fn is_worth_a_line(event: &Event) -> bool {
         | Event::Recipient(_)
         | Event::Message(_)
         | Event::Tls(_, TlsChange::Started(_))
-        | Event::Link(LinkChange::Opened | LinkChange::Released) => false,
+        | Event::Link(LinkChange::Opened | LinkChange::Reused | LinkChange::Released) => false,
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) fn write(line: &mut Vec<u8>, place: Place<'_>, who: Who<'_>, event: &
         | Event::Recipient(_)
         | Event::Message(_)
         | Event::Tls(_, TlsChange::Started(_))
-        | Event::Link(LinkChange::Opened | LinkChange::Released) => Ok(()),
+        | Event::Link(LinkChange::Opened | LinkChange::Reused | LinkChange::Released) => Ok(()),
     };
 }
 

@@ -216,6 +216,7 @@ impl Metrics {
         OfRelay {
             name: name.to_owned(),
             opened: result("opened"),
+            reused: result("reused"),
             lost: result("lost"),
             released: result("released"),
             failed: Rows::new(&LinkFailure::ALL, |why| result(why.name())),
@@ -244,6 +245,7 @@ impl Metrics {
             Event::Recipient(outcome) => listener.recipients.count(*outcome),
             Event::Message(transfer) => listener.messages.count(transfer.outcome),
             Event::Link(LinkChange::Opened) => relay.opened.inc(),
+            Event::Link(LinkChange::Reused) => relay.reused.inc(),
             Event::Link(LinkChange::Lost) => relay.lost.inc(),
             Event::Link(LinkChange::Released) => relay.released.inc(),
             Event::Link(LinkChange::Failed(why)) => relay.failed.count(*why),
@@ -325,6 +327,7 @@ pub struct OfRelay {
     name: String,
     opened: IntCounter,
     lost: IntCounter,
+    reused: IntCounter,
     released: IntCounter,
     failed: Rows<LinkFailure>,
     active: IntGauge,

@@ -75,7 +75,7 @@ impl Conversation {
             match action {
                 Action::Send { to: Client, what } => sent.0 += Output::octets(scratch, input, &what).len(),
                 Action::Send { to: Relay, what } => sent.1 += Output::octets(scratch, input, &what).len(),
-                Action::OpenLink => opens = true,
+                Action::OpenLink(_) => opens = true,
                 Action::Ask(question) => asked = Some(question),
                 other => drop(black_box(other)),
             }

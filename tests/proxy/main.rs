@@ -17,6 +17,7 @@ mod checking;
 mod dnslists;
 mod examples;
 mod faults;
+mod handing_on;
 mod mail;
 mod operation;
 mod proxy_protocol;

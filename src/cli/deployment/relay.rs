@@ -23,6 +23,7 @@ pub(super) fn read(name: &str, section: &Section<'_>, named: &Named<'_>) -> Opti
     let connect = section.take::<When>("connect");
     let when_down = section.take::<Down>("when_down");
     let links = some(section, "links", Relay::LINKS);
+    let sessions_per_link = sessions_per_link(section, addresses.as_ref(), identity);
     if let (Some(Addresses::Original), Some(written)) = (&addresses, &connect)
         && written.value.0 != Connect::Accept
     {
@@ -44,6 +45,7 @@ pub(super) fn read(name: &str, section: &Section<'_>, named: &Named<'_>) -> Opti
         connect: connect.map_or(usually, |when| when.value.0),
         addresses,
         links,
+        sessions_per_link,
         connect_wait: connect_wait.unwrap_or(usual.connect_wait),
         waits,
         when_down: when_down.map_or(usual.when_down, |down| down.value.0),
@@ -65,6 +67,34 @@ fn identity(section: &Section<'_>) -> Option<Identity> {
         ));
     }
     section.take::<Told>("identity").map(|told| told.value.0)
+}
+
+/// How many sessions a link may serve. What a relay was told of one client is not true of the next.
+fn sessions_per_link(
+    section: &Section<'_>,
+    addresses: Option<&Addresses>,
+    identity: Option<Identity>,
+) -> u32 {
+    let usual = Relay::new("", Vec::new()).sessions_per_link;
+    let Some(number) = section.take::<u32>("sessions_per_link") else { return usual };
+    let told = identity.is_some_and(Identity::is_told);
+    let wrong = match number.value {
+        0 => Some(("`sessions_per_link` of zero lets no mail pass", "1 is a link for each session")),
+        1 => None,
+        _ if told => Some((
+            "`sessions_per_link` above 1 needs identity = \"none\"",
+            "the relay would take the next client for the first, of which it was told",
+        )),
+        _ if addresses == Some(&Addresses::Original) => Some((
+            "`sessions_per_link` above 1 needs an address",
+            "with address = \"original\" the next client may call another relay",
+        )),
+        _ => None,
+    };
+    if let Some((what, why)) = wrong {
+        section.findings().add(number.place.error(what).with_help(why));
+    }
+    number.value
 }
 
 fn addresses(section: &Section<'_>) -> Option<Addresses> {

@@ -2,10 +2,13 @@ use super::*;
 use gatepost::policy::compile::compile;
 use gatepost::proxy::config::{Accept, Addresses, Arrival, Resolver};
 use gatepost::session::{Connect, Identity, RelayTls};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Reads a text as a deployment file; gives what came of it and what was found.
 fn read_text(text: &str) -> (Option<Deployment>, Vec<String>) {
-    let path = std::env::temp_dir().join(format!("gatepost-{}-{}.toml", std::process::id(), text.len()));
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("gatepost-{}-{number}.toml", std::process::id()));
     std::fs::write(&path, text).unwrap();
     let findings = Findings::new();
     let read = read(path.to_str().unwrap(), &mut built_in, &findings);
@@ -91,6 +94,26 @@ fn the_relay_is_waited_for_as_long_as_is_said() {
     assert!(read.is_none());
     assert_eq!(findings.len(), 1);
     assert!(findings[0].contains("soon"), "{findings:?}");
+}
+
+#[test]
+fn a_link_is_shared_only_where_the_relay_is_told_of_nobody() {
+    let relay = read_text(&with("", "sessions_per_link = 100")).0.unwrap().relays[0].clone();
+    assert_eq!(relay.sessions_per_link, 100);
+    assert_eq!(read_text(&with("", "")).0.unwrap().relays[0].sessions_per_link, 1);
+    let written = |number: u32, from: &str, to: &str| {
+        read_text(&with("", &format!("sessions_per_link = {number}")).replace(from, to))
+    };
+    for (number, from, to, finding) in [
+        (0, "'none'", "'none'", "`sessions_per_link` of zero lets no mail pass"),
+        (2, "'none'", "'xclient'", "`sessions_per_link` above 1 needs identity = \"none\""),
+        (2, "'127.0.0.1:10025'", "'original'", "`sessions_per_link` above 1 needs an address"),
+    ] {
+        let (read, findings) = written(number, from, to);
+        assert!(read.is_none(), "{finding}");
+        assert_eq!(findings, [finding]);
+    }
+    assert!(written(1, "'none'", "'xclient'").0.is_some());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::proxy::farewell::{Farewell, Then};
 use crate::proxy::guise::{Guise, Port};
 use crate::proxy::turn::Turn;
 use crate::proxy::wire::Pieces;
-use crate::session::{Action, Linger, Moment, Output};
+use crate::session::{Action, Choice, Linger, Moment, Output};
 use crate::telemetry::Who;
 use arrayvec::ArrayVec;
 use std::sync::Arc;
@@ -57,17 +57,14 @@ impl Connection {
                     }
                     pieces.push(octets);
                 }
-                Action::OpenLink => {
-                    let relay = Arc::clone(&self.door.relay);
-                    let port = std::mem::replace(&mut self.port, Port::Any);
-                    let guise = Guise::of_client(relay.config().identity, &self.session, port);
-                    let called = self.session.called();
-                    self.way = Way::Opening(Box::pin(relay.open(self.rank, guise, called)));
-                }
-                Action::CloseLink => {
+                Action::OpenLink(choice) => self.open_link(choice),
+                Action::CloseLink | Action::HandOn(_) => {
                     if let Way::Open(mut link) = std::mem::replace(&mut self.way, Way::None) {
                         link.wire.send(cx, *now, &mut to_relay);
-                        link.close(cx);
+                        match action {
+                            Action::HandOn(leg) => link.hand_on(cx, *now, leg),
+                            _ => link.close(cx),
+                        }
                     }
                 }
                 Action::CloseClient(linger) => self.leave(*now, linger),
@@ -99,6 +96,14 @@ impl Connection {
         if passes {
             self.start_passing(turn);
         }
+    }
+
+    fn open_link(&mut self, choice: Choice) {
+        let relay = Arc::clone(&self.door.relay);
+        let port = std::mem::replace(&mut self.port, Port::Any);
+        let guise = Guise::of_client(relay.config().identity, &self.session, port);
+        let called = self.session.called();
+        self.way = Way::Opening(Box::pin(relay.open(choice, self.rank, guise, called)));
     }
 
     pub(super) fn tell_desk(&self, event: &Event) {

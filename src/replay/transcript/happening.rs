@@ -45,10 +45,12 @@ pub(super) fn happens(player: &mut Player, what: &str) -> Result<(), String> {
         "client not closed" if !player.client_closed => {}
         "link closed" if !player.linked() => {}
         "link open" if player.linked() => {}
+        "link handed on" if player.has_handed_on() => {}
+        "link not handed on" if !player.has_handed_on() => {}
         "offer learned" if player.learned.is_some() => {}
         "offer not learned" if player.learned.is_none() => {}
         "client closed" | "client not closed" | "offer learned" | "offer not learned" | "link closed"
-        | "link open" | "uninspected" | "inspected" => {
+        | "link open" | "link handed on" | "link not handed on" | "uninspected" | "inspected" => {
             return Err(format!("it is not so that: {what}"));
         }
         _ if what.starts_with("lists ") => {

@@ -2,6 +2,7 @@
 
 use crate::event::{Event, Side};
 use crate::policy::allowance::Charge;
+use crate::session::link::Leg;
 use crate::session::offer::Offer;
 use crate::session::question::Question;
 use crate::smtp::mail_data::Piece;
@@ -19,10 +20,14 @@ pub enum Action {
         /// Which octets; [`Output::octets`] finds them.
         what: Octets,
     },
-    /// Open a link to the relay; the answer is [`Happening::LinkOpened`](crate::session::Happening) or `LinkFailed`.
-    OpenLink,
+    /// Open a link to the relay, or take one that was handed on; the answer is
+    /// [`Happening::LinkOpened`](crate::session::Happening), `LinkHandedOn` or `LinkFailed`.
+    OpenLink(Choice),
     /// Close the link as it stands, once what was sent is out.
     CloseLink,
+    /// The link is not needed any more, and is as good as new: a session to come may have it. Whoever closes it says
+    /// [`FAREWELL`](crate::session::FAREWELL) first.
+    HandOn(Leg),
     /// Close the client's connection, once what was sent is out. The session is over.
     CloseClient(Linger),
     /// Once what was sent to this side is out, the handshake begins there: the gate is the server of a client and the
@@ -41,6 +46,15 @@ pub enum Action {
     Learn(Arc<Offer>),
     /// Tell telemetry.
     Tell(Event),
+}
+
+/// Which link will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Any, also one that an earlier session has handed on.
+    Any,
+    /// One on which nothing was said.
+    New,
 }
 
 /// What a client that is closed may still say.
