@@ -15,6 +15,7 @@
 //! | `v` | the policy: names decide, and rules read them |
 //! | `i` | the client came in TLS |
 //! | `O` `Q` `V` | the link is in TLS where it can be, in any case; the relay is not verified |
+//! | `j` | sessions hand links on, and one was handed on |
 //! | `P` `K` `B` | the relay offers no PIPELINING, no CHUNKING; it offers BINARYMIME |
 //! | `1` `2` | octets come one by one, in pieces |
 //!
@@ -40,8 +41,10 @@ use crate::{alike, pieces};
 use gatepost::event::{Event, LinkFailure, Outcome, Secured, Side, TlsFailure};
 use gatepost::policy::allowance::Balance;
 use gatepost::policy::tls::{StartTls, TlsVersion};
-use gatepost::replay::Certificate;
-use gatepost::session::{Action, Answer, Answered, Asking, Happening, Moment, Output, Session};
+use gatepost::replay::{Certificate, HandingOn};
+use gatepost::session::{
+    Action, Answer, Answered, Asking, Choice, Happening, Leg, Moment, Output, Session,
+};
 use gatepost::smtp::mail_data::LineEnds;
 use setup::Setup;
 use std::sync::Arc;
@@ -56,7 +59,7 @@ const SLOW_CAP: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
     Closed,
-    Asked,
+    Asked(Choice),
     Open,
 }
 
@@ -85,6 +88,8 @@ struct World {
     out: Output,
     now: Moment,
     link: Link,
+    /// One that was handed on.
+    spare: Option<Leg>,
     course: Course,
     /// The last question that was asked, and whether it was answered.
     question: (u32, bool),
@@ -152,6 +157,7 @@ impl World {
             out: Output::default(),
             now: Moment::after_start(Duration::from_secs(1)),
             link: Link::Closed,
+            spare: (setup.scene.handing_on == HandingOn::Empty).then_some(Leg::Clear(setup.scene.relay_tls)),
             course: Course::Plain,
             question: (0, true),
             charges: 0,
@@ -294,16 +300,23 @@ impl World {
     }
 
     fn link_opens(&mut self) {
-        if self.link == Link::Asked {
-            self.link = Link::Open;
-            self.relay_line = Line::default();
-            self.relay.connected();
-            self.tell(Happening::LinkOpened);
+        let Link::Asked(choice) = self.link else { return };
+        self.link = Link::Open;
+        self.relay_line = Line::default();
+        match self.spare.take_if(|_| choice == Choice::Any) {
+            Some(leg) => {
+                self.relay.handed_on();
+                self.tell(Happening::LinkHandedOn(leg));
+            }
+            None => {
+                self.relay.connected();
+                self.tell(Happening::LinkOpened);
+            }
         }
     }
 
     fn link_fails(&mut self, digit: &[u8]) {
-        if self.link == Link::Asked {
+        if let Link::Asked(_) = self.link {
             self.link = Link::Closed;
             let why = LinkFailure::ALL[usize::from(first(digit)) % LinkFailure::ALL.len()];
             self.tell(Happening::LinkFailed(why));
@@ -349,10 +362,8 @@ impl World {
     /// Shows the session what it has not taken, until nothing moves.
     fn turn(&mut self) {
         loop {
-            if self.polite && self.link == Link::Asked {
-                self.link_opens();
-            }
             if self.polite {
+                self.link_opens();
                 self.answer();
                 self.handshake_ends(Ok(()));
                 self.answers(Answered::Yes, b"");
@@ -454,11 +465,16 @@ impl World {
                     }
                     self.relay.hears(Output::octets(scratch, input, &what), &self.client);
                 }
-                Action::OpenLink => {
+                Action::OpenLink(choice) => {
                     assert_eq!(self.link, Link::Closed, "a second link");
-                    self.link = Link::Asked;
+                    self.link = Link::Asked(choice);
                 }
                 Action::CloseLink => self.close_link(),
+                Action::HandOn(leg) => {
+                    assert_eq!(self.link, Link::Open, "nothing to hand on");
+                    self.relay.is_free();
+                    (self.link, self.spare, self.relay_line) = (Link::Closed, Some(leg), Line::default());
+                }
                 Action::CloseClient(_) => {
                     assert!(!self.closed, "closed twice");
                     self.closed = true;

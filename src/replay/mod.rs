@@ -15,5 +15,5 @@ pub use expectation::{Outcome, expectations};
 pub use player::{Cuts, Player};
 pub use polite::{Message, Polite};
 pub use purse::Counted;
-pub use scene::{Allowances, Backend, Certificate, Dns, Handshakes, Lists, RelayScene, Scene};
+pub use scene::{Allowances, Backend, Certificate, Dns, HandingOn, Handshakes, Lists, RelayScene, Scene};
 pub use transcript::{Difference, Transcript};

@@ -4,7 +4,7 @@ use crate::rules;
 use crate::witness::Demands;
 use gatepost::policy::Policy;
 use gatepost::policy::auth::{AuthPolicy, Backend};
-use gatepost::replay::{Certificate, Scene};
+use gatepost::replay::{Certificate, HandingOn, Scene};
 use gatepost::session::{Connect, RelayTls, WhenDown};
 use std::sync::Arc;
 
@@ -43,6 +43,7 @@ impl Setup {
             learned: !has(b'u'),
             tls: has(b'i'),
             relay_tls,
+            handing_on: if has(b'j') { HandingOn::Empty } else { HandingOn::Never },
             relay_certificate: if has(b'V') { Certificate::Unverified } else { Certificate::Verified },
             offer: offer.iter().map(ToString::to_string).chain(["ENHANCEDSTATUSCODES".to_owned()]).collect(),
             ..Scene::default()

@@ -60,6 +60,22 @@ impl Relay {
         self.secured = false;
     }
 
+    /// The session parts with a link that others may have: nothing of its own is left on it.
+    pub(crate) fn is_free(&self) {
+        let Dialogue { asked, waiting, open, known, .. } = &self.seen;
+        assert!(asked.is_empty() && waiting.is_empty(), "handed on amid commands");
+        assert!(open.mail.is_empty() && !known, "handed on with somebody's mail or account");
+        assert_eq!(self.seen.reading, Reading::Lines);
+    }
+
+    /// A link on which others were before: the relay has greeted.
+    pub(crate) fn handed_on(&mut self) {
+        let secured = self.secured;
+        self.connected();
+        self.seen.asked.clear();
+        self.secured = secured;
+    }
+
     /// TLS holds on the link.
     pub(crate) fn secured(&mut self) {
         assert!(self.seen.asked.is_empty() && self.seen.waiting.is_empty(), "a handshake amid commands");
