@@ -31,12 +31,13 @@ allow = ["127.0.0.0/8"]
 [limits]
 transactions = 100000000
 """
-# What smtp-source is told, and how many messages that makes.
+# What smtp-source is told, how many messages that makes, and how many sessions a link may serve.
 LOADS = {
-    "4 KiB, a connection for each": (["-s", "20", "-l", "4096"], 4000),
-    "4 KiB, on 20 connections": (["-d", "-s", "20", "-l", "4096"], 10_000),
-    "1 MiB": (["-s", "4", "-l", "1048576"], 200),
-    "10 MiB": (["-s", "2", "-l", "10485760"], 20),
+    "4 KiB, a connection for each": (["-s", "20", "-l", "4096"], 4000, 1),
+    "4 KiB, a connection, links shared": (["-s", "20", "-l", "4096"], 4000, 1000),
+    "4 KiB, on 20 connections": (["-d", "-s", "20", "-l", "4096"], 10_000, 1),
+    "1 MiB": (["-s", "4", "-l", "1048576"], 200, 1),
+    "10 MiB": (["-s", "2", "-l", "10485760"], 20, 1),
 }
 AT_ONCE = 200
 
@@ -73,10 +74,11 @@ listen smtp
         self.process = subprocess.Popen(["haproxy", "-db", "-q", "-f", str(file)], stdin=subprocess.DEVNULL)
 
 
-def gate(relay: tuple[str, int], threads: int, idle: int) -> bench.Gate:
+def gate(relay: tuple[str, int], threads: int, idle: int, sessions_per_link: int = 1) -> bench.Gate:
     # Twice as many as come: near its bound it is under stress, and has less patience.
     listener = f"sessions = {2 * idle + 100}\nsessions_per_client = {2 * idle + 100}\n"
-    return bench.Gate(relay, RULES, listener, f"links = {AT_ONCE}", threads)
+    links = f"links = {AT_ONCE}\nsessions_per_link = {sessions_per_link}"
+    return bench.Gate(relay, RULES, listener, links, threads)
 
 
 def cost(proxy: bench.Program, source: list[str], messages: int) -> float:
@@ -125,12 +127,14 @@ def main() -> None:
     programs: list[bench.Program] = [Sink()]
     relay = programs[0].target
     try:
-        proxies = [Haproxy(relay, args.threads), gate(relay, args.threads, args.idle)]
-        programs += proxies
+        haproxy = Haproxy(relay, args.threads)
+        gates = {sharing: gate(relay, args.threads, args.idle, sharing) for *_, sharing in LOADS.values()}
+        programs += [haproxy, *gates.values()]
         time.sleep(1)
         print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {args.rounds} rounds, {args.threads} thread(s)")
         print(f"{'':34} {'HAProxy':>8} {'Gatepost':>8}     ratio")
-        for name, (source, messages) in LOADS.items():
+        for name, (source, messages, sharing) in LOADS.items():
+            proxies = [haproxy, gates[sharing]]
             for proxy in proxies:
                 cost(proxy, source, max(20, messages // 20))
             rounds = [[cost(proxy, source, messages) for proxy in proxies] for _ in range(args.rounds)]
@@ -142,8 +146,8 @@ def main() -> None:
         for proxy in proxies:
             cost(proxy, ["-l", "4096"], 2)
         greeted, used = zip(*(memory(proxy, args.idle) for proxy in proxies))
-        for name, (haproxy, gatepost) in {"idle, after the greeting": greeted, "idle, after a message": used}.items():
-            row(name, [haproxy], [gatepost], "KiB")
+        for name, (theirs, ours) in {"idle, after the greeting": greeted, "idle, after a message": used}.items():
+            row(name, [theirs], [ours], "KiB")
     finally:
         for program in programs:
             program.stop()
