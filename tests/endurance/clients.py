@@ -67,7 +67,7 @@ class Clients:
                 await asyncio.sleep(0.1)  # somebody else still has a message in hand
 
     async def _play(self, kind: str, act: Callable[[Session], Awaitable[None]]) -> None:
-        listener = "leavers" if kind == "leaves" else "main"
+        listener = "leavers" if kind == "leaves" else self.rng.choice(("main", "sharers"))
         connection = socket.socket()
         if kind == "stalls":
             # A small window: what the client does not read is soon the gate's to keep.
