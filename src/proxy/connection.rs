@@ -7,6 +7,7 @@
 mod acting;
 mod asking;
 mod passing;
+mod rest;
 mod securing;
 
 use super::alarm::Alarm;
@@ -159,7 +160,7 @@ impl Connection {
         }
         self.hear_news(turn);
         for round in 0.. {
-            if self.course != Course::Talking || !self.go_round(turn) {
+            if self.course != Course::Talking || !self.go_round(turn) || !self.goes_on(turn) {
                 break;
             }
             if round == ROUNDS {
@@ -187,8 +188,8 @@ impl Connection {
 
     /// Lets everything happen that can. False: nothing could.
     fn go_round(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let word = self.poll_tls(turn) | self.poll_link(turn) | self.poll_answer(turn);
-        let news = self.flush(turn) | word | self.hear_relay(turn) | self.heed_alarm(turn);
+        let stirred = !self.rests() && self.stir(turn);
+        let news = stirred | self.hear_relay(turn) | self.heed_alarm(turn);
         // What a session did not take it may take after anything else has happened.
         let shown = news && self.show_kept(turn);
         let heard = self.hear_client(turn);
@@ -197,14 +198,6 @@ impl Connection {
 
     fn is_pending(&self) -> bool {
         self.client.is_pending() || matches!(&self.way, Way::Open(link) if link.wire.is_pending())
-    }
-
-    fn flush(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let client = self.client.flush(turn.cx, turn.now);
-        match &mut self.way {
-            Way::Open(link) => link.wire.flush(turn.cx, turn.now) | client,
-            Way::None | Way::Opening(_) => client,
-        }
     }
 
     fn poll_link(&mut self, turn: &mut Turn<'_, '_>) -> bool {

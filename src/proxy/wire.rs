@@ -122,6 +122,11 @@ impl Wire {
         self.stream.poll_read_ready(cx).is_pending()
     }
 
+    /// Whether it is a socket on which nothing waits, and whose end the session need not be told.
+    pub(super) fn rests(&self) -> bool {
+        self.waiting.is_none() && self.stream.is_plain() && self.hearing != Hearing::Ended
+    }
+
     /// Whether something waits for the peer.
     pub(super) fn is_pending(&self) -> bool {
         !self.pending().is_empty() || self.owes()
