@@ -216,10 +216,14 @@ impl Wire {
     }
 
     /// Says what is in the pieces, and empties them. What the peer does not take waits.
+    #[inline]
     pub(super) fn send(&mut self, cx: &mut Context<'_>, now: Moment, pieces: &mut Pieces<'_>) {
-        if pieces.is_empty() {
-            return;
+        if !pieces.is_empty() {
+            self.send_all(cx, now, pieces);
         }
+    }
+
+    fn send_all(&mut self, cx: &mut Context<'_>, now: Moment, pieces: &mut Pieces<'_>) {
         let mut written = 0;
         if !self.is_pending() && self.writing == Writing::Open {
             match self.write(cx, pieces) {
