@@ -59,7 +59,7 @@ impl Session {
         now: Moment,
         command: &Command<'_>,
         cleared: &Cleared<&Command<'_>>,
-        held: Option<Refusal>,
+        held: Option<Box<Refusal>>,
         out: &mut Output,
     ) -> Turn {
         if let Some(reply) = self.setting.policy.verb(command.verb).and_then(|rule| rule.reply.clone()) {
@@ -172,7 +172,7 @@ impl Session {
         verb: Verb,
         name: Host<'_>,
         cleared: &Cleared<&Command<'_>>,
-        held: Option<Refusal>,
+        held: Option<Box<Refusal>>,
         out: &mut Output,
     ) -> Turn {
         let spoken = link::spoken(verb, name.octets());
@@ -234,7 +234,7 @@ impl Session {
         now: Moment,
         command: &Command<'_>,
         cleared: &Cleared<&Command<'_>>,
-        held: Option<Refusal>,
+        held: Option<Box<Refusal>>,
         out: &mut Output,
     ) -> Turn {
         let Ok(Argument::Mail { parameters, .. }) = &command.argument else { return Turn::Waits };

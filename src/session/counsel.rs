@@ -120,14 +120,14 @@ impl Session {
 #[derive(Debug)]
 pub(super) enum Halt {
     /// Something refuses.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// This has to be asked first.
     Asks(Vec<Charge>),
 }
 
 impl From<Refusal> for Halt {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(Box::new(refusal))
     }
 }
 

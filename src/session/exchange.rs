@@ -37,7 +37,7 @@ impl<'c, 'l> Cleared<&'c Command<'l>> {
     pub(super) fn judged(command: &'c Command<'l>, verdict: Verdict) -> Result<Self, Refusal> {
         match verdict {
             Verdict::Forward => Ok(Self(command)),
-            Verdict::Refuse(refusal) => Err(refusal),
+            Verdict::Refuse(refusal) => Err(*refusal),
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Judgement {
     /// What is only to be observed.
     pub(super) observed: Vec<Refusal>,
     /// An opinion that waits for the first recipient.
-    pub(super) held: Option<Refusal>,
+    pub(super) held: Option<Box<Refusal>>,
 }
 
 /// A command line with its measure.
@@ -181,7 +181,7 @@ pub(super) fn refusal(check: Check, action: Action, reply: Reply) -> Refusal {
 }
 
 impl Judge<'_> {
-    fn decide(&mut self, spoken: Spoken<'_>, place: Place) -> Result<Option<Refusal>, Halt> {
+    fn decide(&mut self, spoken: Spoken<'_>, place: Place) -> Result<Option<Box<Refusal>>, Halt> {
         let command = spoken.command;
         let announced = self.session.announced();
         self.verb(command.verb, announced.extensions)?;
@@ -318,19 +318,19 @@ impl Judge<'_> {
     }
 
     /// Signatures and opinions. Those that may wait for the first recipient are given back.
-    fn opinions(&mut self, command: &Command<'_>) -> Result<Option<Refusal>, Refusal> {
+    fn opinions(&mut self, command: &Command<'_>) -> Result<Option<Box<Refusal>>, Halt> {
         let session = self.session;
         let policy = &session.setting.policy;
         let observed = &mut self.observed;
         let found =
             policy.judge(Point::Command(command.verb), &self.scene, &mut |refusal| observed.push(refusal));
         if let Some(signature) = found.as_ref().filter(|refusal| !is_opinion(refusal.check)) {
-            return Err(signature.clone());
+            return Err(signature.clone().into());
         }
         let Ok(Argument::Rcpt { path, .. }) = &command.argument else {
             return match self.name(command.verb, || false).or(found) {
-                Some(refusal) if waits(&refusal, command.verb, policy.delay()) => Ok(Some(refusal)),
-                Some(refusal) => Err(refusal),
+                Some(refusal) if waits(&refusal, command.verb, policy.delay()) => Ok(Some(refusal.into())),
+                Some(refusal) => Err(refusal.into()),
                 None => Ok(None),
             };
         };
@@ -343,14 +343,14 @@ impl Judge<'_> {
             session.phase.transaction().and_then(|mail| mail.held.as_deref()),
         ];
         if let Some(refusal) = named {
-            return Err(refusal);
+            return Err(refusal.into());
         }
         if always() {
             return Ok(None);
         }
         self.listed()?;
         let refused = held.into_iter().flatten().chain(found.iter()).next();
-        refused.map_or(Ok(None), |refusal| Err(refusal.clone()))
+        refused.map_or(Ok(None), |refusal| Err(refusal.clone().into()))
     }
 
     /// What DNS lists say. What is only to be observed is told with the first recipient of a message.
