@@ -170,6 +170,8 @@ impl Connection {
         }
         if !self.stay.follow(self.session.is_held(), &self.door, turn.now) {
             self.tell(turn, Happening::TarpitFull);
+            // Who has its reply may go on, and is heard in a turn of its own.
+            turn.cx.waker().wake_by_ref();
         }
         if self.session.is_between() && matches!(&self.way, Way::Open(link) if link.take_recall()) {
             self.tell(turn, Happening::LinkRecalled);
