@@ -6,7 +6,7 @@
 //! times slower, so who changes it measures it.
 
 /// The most octets that one look takes in. If it finds something, these are gone through line by line.
-const BLOCK: usize = 2048;
+const BLOCK: usize = 4096;
 
 /// Octets that are looked at together.
 const LANES: usize = 32;
