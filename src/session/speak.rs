@@ -54,7 +54,7 @@ impl Session {
 
     /// The first that refuses a connection, if any does. Err: this has to be asked first.
     fn judge_connection(&mut self, now: Moment, out: &mut Output) -> Result<Option<Refusal>, Vec<Charge>> {
-        let mut judge = Judge { session: self, scene: self.bare_scene(now), observed: Vec::new() };
+        let mut judge = Judge::new(self, now, None);
         let found = match judge.connection() {
             Ok(found) => found.map(Box::new),
             Err(Halt::Refused(found)) => Some(found),
