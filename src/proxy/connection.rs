@@ -194,7 +194,7 @@ impl Connection {
         let news = stirred | self.hear_relay(turn) | self.heed_alarm(turn);
         // What a session did not take it may take after anything else has happened.
         let shown = news && self.show_kept(turn);
-        let heard = self.hear_client(turn);
+        let heard = self.hear_client(turn, !news);
         news || shown || heard || self.tell_client_end(turn)
     }
 
@@ -222,11 +222,15 @@ impl Connection {
     }
 
     fn hear_relay(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let room = self.session.room(Side::Relay).min(turn.buffer.len());
         let Way::Open(link) = &mut self.way else { return false };
-        if self.client.is_pending() || turn.is_silent(Side::Relay) {
+        if turn.is_silent(Side::Relay) || self.client.is_pending() {
             return false;
         }
+        // To ask whether there is something costs half of what it costs to find nothing.
+        if !self.session.is_waiting() && !turn.hears_more(Side::Relay, &link.wire) {
+            return false;
+        }
+        let room = self.session.room(Side::Relay).min(turn.buffer.len());
         let Some(buffer) = turn.buffer.get_mut(..room) else { return false };
         match link.wire.read(turn.cx, buffer) {
             Read::Nothing => {
@@ -245,12 +249,13 @@ impl Connection {
         }
     }
 
-    fn hear_client(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let room = self.session.room(Side::Client).min(turn.buffer.len());
-        if self.course != Course::Talking || room <= self.client.kept().len() || self.is_pending() {
+    /// `likely`: nothing else has happened for which this could be the turn.
+    fn hear_client(&mut self, turn: &mut Turn<'_, '_>, likely: bool) -> bool {
+        if self.course != Course::Talking || turn.is_silent(Side::Client) || self.is_pending() {
             return false;
         }
-        if turn.is_silent(Side::Client) {
+        let room = self.session.room(Side::Client).min(turn.buffer.len());
+        if room <= self.client.kept().len() || !likely && !turn.hears_more(Side::Client, &self.client) {
             return false;
         }
         let Some(buffer) = turn.buffer.get_mut(..room) else { return false };
@@ -341,12 +346,12 @@ impl Connection {
             Course::Arriving => None,
             Course::Securing(until) => Some(*until),
             Course::Talking | Course::Passing(_) => {
-                let stuck = self.client.stuck_since().into_iter().chain(relay).map(|since| since + STUCK);
+                let stuck = Moment::earlier(self.client.stuck_since(), relay).map(|since| since + STUCK);
                 let passage = match &self.course {
                     Course::Passing(passage) => passage.until(),
                     _ => None,
                 };
-                self.session.deadline().into_iter().chain(stuck).chain(passage).min()
+                Moment::earlier(Moment::earlier(self.session.deadline(), stuck), passage)
             }
             Course::Leaving(farewell) => Some(farewell.until()),
         }

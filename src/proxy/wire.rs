@@ -232,13 +232,14 @@ impl Wire {
                 Poll::Pending => {}
             }
         }
-        for piece in pieces.drain(..) {
+        for piece in &*pieces {
             let rest = piece.get(written..).unwrap_or_default();
             written = written.saturating_sub(piece.len());
             if self.writing == Writing::Open && !rest.is_empty() {
                 self.waiting.get_or_insert_default().pending.extend_from_slice(rest);
             }
         }
+        pieces.clear();
         if self.is_pending() {
             self.waiting.get_or_insert_default().stuck.get_or_insert(now);
         }

@@ -30,13 +30,14 @@ impl Connection {
     /// Whether another round could bring anything. Of a side that has said all there was the runtime is asked to tell when
     /// there is more; who is not to be heard now is not asked for.
     pub(super) fn goes_on(&self, turn: &mut Turn<'_, '_>) -> bool {
-        let relay = || match &self.way {
+        let relay = match &self.way {
             Way::Open(link) => Some(&link.wire),
             Way::None | Way::Opening(_) => None,
         };
-        let client = || Some(&self.client).filter(|_| self.session.room(Side::Client) > 0);
-        !self.rests()
-            || relay().is_some_and(|wire| turn.hears_more(Side::Relay, wire))
-            || client().is_some_and(|wire| turn.hears_more(Side::Client, wire))
+        if !self.rests() || relay.is_some_and(|wire| turn.hears_more(Side::Relay, wire)) {
+            return true;
+        }
+        let is_heard = !turn.is_silent(Side::Client) && self.session.room(Side::Client) > 0;
+        is_heard && turn.hears_more(Side::Client, &self.client)
     }
 }
