@@ -134,7 +134,7 @@ impl Meter {
         seen.octets += octets;
         seen.header_octets += octets;
         seen.long_header_line |= length > self.longest.header;
-        seen.eight_bit_header = seen.eight_bit_header || !part.is_ascii();
+        seen.eight_bit_header = seen.eight_bit_header || slice != Slice::Plain && !part.is_ascii();
         let [_lf, behind @ ..] = rest else { return rest };
         seen.in_body = length == 0;
         (self.line, self.matched) = (Line::default(), 0);

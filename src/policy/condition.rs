@@ -26,6 +26,22 @@ pub enum Point {
     Message,
 }
 
+impl Point {
+    /// All of them.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        [Self::Connect, Self::Message].into_iter().chain(Verb::ALL.iter().copied().map(Self::Command))
+    }
+
+    /// 0-based place in [`Self::all`].
+    pub(super) const fn index(self) -> usize {
+        match self {
+            Self::Connect => 0,
+            Self::Message => 1,
+            Self::Command(verb) => 2 + verb.index(),
+        }
+    }
+}
+
 /// Everything a condition may look at, as far as it is known now. Borrowed; nothing is allocated to ask.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {

@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod tests;
 
-use super::Mode;
 use super::ban::Ban;
 use super::condition::{Point, Scene, When};
 use super::field::Field;
@@ -13,6 +12,7 @@ use super::pattern::Clause;
 use super::source::Place;
 use super::tree::Date;
 use super::verdict::{Action, Check};
+use super::{Mode, Policy};
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
 use std::collections::HashMap;
@@ -89,7 +89,8 @@ impl Exemptions {
 pub(super) struct RuleIndex {
     signatures: Vec<Signature>,
     rules: Vec<Rule>,
-    at: HashMap<Point, Order>,
+    /// In the places of the points.
+    at: Vec<Option<Box<Order>>>,
 }
 
 /// The checks of one point, in the order in which they decide.
@@ -104,6 +105,13 @@ struct Order {
 fn asked(on: Point) -> impl Iterator<Item = Point> {
     let older = (on == Point::Command(Verb::Ehlo)).then_some(Point::Command(Verb::Helo));
     std::iter::once(on).chain(older)
+}
+
+impl Policy {
+    /// Whether any signature or rule is asked at this point.
+    pub fn asks(&self, point: Point) -> bool {
+        self.index.order(point).is_some()
+    }
 }
 
 impl RuleIndex {
@@ -125,8 +133,12 @@ impl RuleIndex {
             }
         }
         let order = |(checks, tables): (_, Vec<Tables<'_>>)| Order { checks, index: Index::new(&tables) };
-        let at = at.into_iter().map(|(point, written)| (point, order(written))).collect();
+        let at = Point::all().map(|point| at.remove(&point).map(order).map(Box::new)).collect();
         RuleIndex { signatures, rules, at }
+    }
+
+    fn order(&self, point: Point) -> Option<&Order> {
+        self.at.get(point.index())?.as_deref()
     }
 
     /// What fits a scene, in the order in which it decides.
@@ -135,8 +147,7 @@ impl RuleIndex {
         point: Point,
         scene: &'i Scene<'i>,
     ) -> impl Iterator<Item = Check> + 'i {
-        let order = self.at.get(&point);
-        let candidates = order.into_iter().flat_map(|order| {
+        let candidates = self.order(point).into_iter().flat_map(|order| {
             let check = |turn| order.checks.get(usize::try_from(turn).ok()?).copied();
             order.index.candidates(scene).filter_map(check)
         });

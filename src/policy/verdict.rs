@@ -223,8 +223,8 @@ pub struct Refusal {
 pub enum Verdict {
     /// It goes to the relay.
     Forward,
-    /// It does not.
-    Refuse(Refusal),
+    /// It does not. (Apart, because most commands are not refused, and each has its verdict carried about.)
+    Refuse(Box<Refusal>),
 }
 
 /// How weighty a finding is after mode, exemption and the file's own word.

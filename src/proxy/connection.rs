@@ -7,6 +7,7 @@
 mod acting;
 mod asking;
 mod passing;
+mod rest;
 mod securing;
 
 use super::alarm::Alarm;
@@ -159,7 +160,7 @@ impl Connection {
         }
         self.hear_news(turn);
         for round in 0.. {
-            if self.course != Course::Talking || !self.go_round(turn) {
+            if self.course != Course::Talking || !self.go_round(turn) || !self.goes_on(turn) {
                 break;
             }
             if round == ROUNDS {
@@ -169,6 +170,8 @@ impl Connection {
         }
         if !self.stay.follow(self.session.is_held(), &self.door, turn.now) {
             self.tell(turn, Happening::TarpitFull);
+            // Who has its reply may go on, and is heard in a turn of its own.
+            turn.cx.waker().wake_by_ref();
         }
         if self.session.is_between() && matches!(&self.way, Way::Open(link) if link.take_recall()) {
             self.tell(turn, Happening::LinkRecalled);
@@ -187,24 +190,16 @@ impl Connection {
 
     /// Lets everything happen that can. False: nothing could.
     fn go_round(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let word = self.poll_tls(turn) | self.poll_link(turn) | self.poll_answer(turn);
-        let news = self.flush(turn) | word | self.hear_relay(turn) | self.heed_alarm(turn);
+        let stirred = !self.rests() && self.stir(turn);
+        let news = stirred | self.hear_relay(turn) | self.heed_alarm(turn);
         // What a session did not take it may take after anything else has happened.
         let shown = news && self.show_kept(turn);
-        let heard = self.hear_client(turn);
+        let heard = self.hear_client(turn, !news);
         news || shown || heard || self.tell_client_end(turn)
     }
 
     fn is_pending(&self) -> bool {
         self.client.is_pending() || matches!(&self.way, Way::Open(link) if link.wire.is_pending())
-    }
-
-    fn flush(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let client = self.client.flush(turn.cx, turn.now);
-        match &mut self.way {
-            Way::Open(link) => link.wire.flush(turn.cx, turn.now) | client,
-            Way::None | Way::Opening(_) => client,
-        }
     }
 
     fn poll_link(&mut self, turn: &mut Turn<'_, '_>) -> bool {
@@ -223,11 +218,15 @@ impl Connection {
     }
 
     fn hear_relay(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let room = self.session.room(Side::Relay).min(turn.buffer.len());
         let Way::Open(link) = &mut self.way else { return false };
-        if self.client.is_pending() || turn.is_silent(Side::Relay) {
+        if turn.is_silent(Side::Relay) || self.client.is_pending() {
             return false;
         }
+        // To ask whether there is something costs half of what it costs to find nothing.
+        if !self.session.is_waiting() && !turn.hears_more(Side::Relay, &link.wire) {
+            return false;
+        }
+        let room = self.session.room(Side::Relay).min(turn.buffer.len());
         let Some(buffer) = turn.buffer.get_mut(..room) else { return false };
         match link.wire.read(turn.cx, buffer) {
             Read::Nothing => {
@@ -246,12 +245,13 @@ impl Connection {
         }
     }
 
-    fn hear_client(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let room = self.session.room(Side::Client).min(turn.buffer.len());
-        if self.course != Course::Talking || room <= self.client.kept().len() || self.is_pending() {
+    /// `likely`: nothing else has happened for which this could be the turn.
+    fn hear_client(&mut self, turn: &mut Turn<'_, '_>, likely: bool) -> bool {
+        if self.course != Course::Talking || turn.is_silent(Side::Client) || self.is_pending() {
             return false;
         }
-        if turn.is_silent(Side::Client) {
+        let room = self.session.room(Side::Client).min(turn.buffer.len());
+        if room <= self.client.kept().len() || !likely && !turn.hears_more(Side::Client, &self.client) {
             return false;
         }
         let Some(buffer) = turn.buffer.get_mut(..room) else { return false };
@@ -342,12 +342,12 @@ impl Connection {
             Course::Arriving => None,
             Course::Securing(until) => Some(*until),
             Course::Talking | Course::Passing(_) => {
-                let stuck = self.client.stuck_since().into_iter().chain(relay).map(|since| since + STUCK);
+                let stuck = Moment::earlier(self.client.stuck_since(), relay).map(|since| since + STUCK);
                 let passage = match &self.course {
                     Course::Passing(passage) => passage.until(),
                     _ => None,
                 };
-                self.session.deadline().into_iter().chain(stuck).chain(passage).min()
+                Moment::earlier(Moment::earlier(self.session.deadline(), stuck), passage)
             }
             Course::Leaving(farewell) => Some(farewell.until()),
         }

@@ -122,6 +122,11 @@ impl Wire {
         self.stream.poll_read_ready(cx).is_pending()
     }
 
+    /// Whether it is a socket on which nothing waits, and whose end the session need not be told.
+    pub(super) fn rests(&self) -> bool {
+        self.waiting.is_none() && self.stream.is_plain() && self.hearing != Hearing::Ended
+    }
+
     /// Whether something waits for the peer.
     pub(super) fn is_pending(&self) -> bool {
         !self.pending().is_empty() || self.owes()
@@ -211,10 +216,14 @@ impl Wire {
     }
 
     /// Says what is in the pieces, and empties them. What the peer does not take waits.
+    #[inline]
     pub(super) fn send(&mut self, cx: &mut Context<'_>, now: Moment, pieces: &mut Pieces<'_>) {
-        if pieces.is_empty() {
-            return;
+        if !pieces.is_empty() {
+            self.send_all(cx, now, pieces);
         }
+    }
+
+    fn send_all(&mut self, cx: &mut Context<'_>, now: Moment, pieces: &mut Pieces<'_>) {
         let mut written = 0;
         if !self.is_pending() && self.writing == Writing::Open {
             match self.write(cx, pieces) {
@@ -223,13 +232,14 @@ impl Wire {
                 Poll::Pending => {}
             }
         }
-        for piece in pieces.drain(..) {
+        for piece in &*pieces {
             let rest = piece.get(written..).unwrap_or_default();
             written = written.saturating_sub(piece.len());
             if self.writing == Writing::Open && !rest.is_empty() {
                 self.waiting.get_or_insert_default().pending.extend_from_slice(rest);
             }
         }
+        pieces.clear();
         if self.is_pending() {
             self.waiting.get_or_insert_default().stuck.get_or_insert(now);
         }

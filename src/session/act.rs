@@ -59,7 +59,7 @@ impl Session {
         now: Moment,
         command: &Command<'_>,
         cleared: &Cleared<&Command<'_>>,
-        held: Option<Refusal>,
+        held: Option<Box<Refusal>>,
         out: &mut Output,
     ) -> Turn {
         if let Some(reply) = self.setting.policy.verb(command.verb).and_then(|rule| rule.reply.clone()) {
@@ -105,10 +105,13 @@ impl Session {
         cleared: &Cleared<&Command<'_>>,
         out: &mut Output,
     ) -> Turn {
-        match self.need_link(now, None, out) {
-            Need::Waits => return Turn::Waits,
-            Need::Failed(why, words) => return self.without_link(now, why, &words, command.verb, out),
-            Need::Ready => {}
+        // Most commands find it open.
+        if !matches!(self.link, Link::Open { .. }) {
+            match self.need_link(now, None, out) {
+                Need::Waits => return Turn::Waits,
+                Need::Failed(why, words) => return self.without_link(now, why, &words, command.verb, out),
+                Need::Ready => {}
+            }
         }
         let offered = self.taken_there();
         if uses_more(command, offered) {
@@ -172,7 +175,7 @@ impl Session {
         verb: Verb,
         name: Host<'_>,
         cleared: &Cleared<&Command<'_>>,
-        held: Option<Refusal>,
+        held: Option<Box<Refusal>>,
         out: &mut Output,
     ) -> Turn {
         let spoken = link::spoken(verb, name.octets());
@@ -234,7 +237,7 @@ impl Session {
         now: Moment,
         command: &Command<'_>,
         cleared: &Cleared<&Command<'_>>,
-        held: Option<Refusal>,
+        held: Option<Box<Refusal>>,
         out: &mut Output,
     ) -> Turn {
         let Ok(Argument::Mail { parameters, .. }) = &command.argument else { return Turn::Waits };
@@ -268,16 +271,19 @@ impl Session {
             self.say(&words, out);
             return Turn::Taken(Fate::Refused);
         }
-        match self.need_link(now, None, out) {
-            Need::Waits => return Turn::Waits,
-            Need::Failed(why, words) => return self.without_link(now, why, &words, Verb::Rcpt, out),
-            Need::Ready => {}
-        }
-        if uses_more(command, self.offered()) {
-            return self.offer_changed(Verb::Rcpt, out);
-        }
-        if let Some(turn) = self.late_mail(now, out) {
-            return turn;
+        // A MAIL that was answered here has to be told first.
+        if self.phase.transaction().is_some_and(|mail| matches!(mail.standing, Standing::Here)) {
+            match self.need_link(now, None, out) {
+                Need::Waits => return Turn::Waits,
+                Need::Failed(why, words) => return self.without_link(now, why, &words, Verb::Rcpt, out),
+                Need::Ready => {}
+            }
+            if uses_more(command, self.offered()) {
+                return self.offer_changed(Verb::Rcpt, out);
+            }
+            if let Some(turn) = self.late_mail(now, out) {
+                return turn;
+            }
         }
         let turn = self.forward(now, command, cleared, out);
         if let (Turn::Taken(_), Some(mail)) = (turn, self.phase.transaction_mut()) {

@@ -191,7 +191,7 @@ impl Session {
         }
         if let Verdict::Refuse(refusal) = &judgement.verdict
             && !self.exchange.is_empty()
-            && self.sentence(refusal.clone()).action == Action::Disconnect
+            && self.sentence(Refusal::clone(refusal)).action == Action::Disconnect
         {
             // Replies leave in the order of the commands, the last word too.
             return Turn::Waits;
@@ -208,8 +208,8 @@ impl Session {
             Ok(cleared) => self.act(now, &command, &cleared, judgement.held.clone(), out),
         };
         let Turn::Taken(fate) = turn else { return turn };
-        for observed in judgement.observed.iter().chain(&judgement.held) {
-            self.observe_or_hold(observed, judgement.held.as_ref(), command.verb, body, out);
+        for observed in judgement.observed.iter().chain(judgement.held.as_deref()) {
+            self.observe_or_hold(observed, judgement.held.as_deref(), command.verb, body, out);
         }
         self.taken(command.verb, length, fate, out)
     }

@@ -120,14 +120,14 @@ impl Session {
 #[derive(Debug)]
 pub(super) enum Halt {
     /// Something refuses.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// This has to be asked first.
     Asks(Vec<Charge>),
 }
 
 impl From<Refusal> for Halt {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(Box::new(refusal))
     }
 }
 
@@ -140,7 +140,7 @@ impl Judge<'_> {
             if !policy.counts_anything() {
                 return Ok(());
             }
-            let mut charges = policy.charges(point, &self.scene);
+            let mut charges = policy.charges(point, self.view.scene());
             if place == Place::Chunks {
                 // Whether a message may come is looked at before its first chunk, not in the middle of it.
                 charges.retain(|charge| charge.amount > 0);

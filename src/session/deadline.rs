@@ -40,7 +40,7 @@ impl Session {
             self.exchange.since() + wait
         });
         // A recipient may wait for a name while those before it are on their way.
-        if let Some(until) = relay.into_iter().chain(self.awaited_until()).min() {
+        if let Some(until) = Moment::earlier(relay, self.awaited_until()) {
             return Some(until);
         }
         Some(self.client_deadline().min(self.link_deadline()))

@@ -130,18 +130,23 @@ impl Session {
         let Some(content) = self.phase.content().filter(|content| content.fault.is_none()) else {
             return (first, observed);
         };
+        let policy = &self.setting.policy;
+        let findings = self.content_findings(content);
+        if findings.is_empty() && !policy.asks(Point::Message) {
+            return (first, observed);
+        }
         let mut scene = self.bare_scene(now);
         scene.message_octets = Some(content.seen().octets);
-        for (found, response) in self.content_findings(content) {
-            match (response, self.setting.policy.weigh(found.check, &scene)) {
+        for (found, response) in findings {
+            match (response, policy.weigh(found.check, &scene)) {
                 (_, Weight::Nothing) | (Response::Tolerate, _) => {}
                 (Response::Report, _) | (_, Weight::Observe) => observed.push(found),
                 (_, Weight::Enforce) => first = first.or(Some(found)),
             }
         }
-        let judged = first.is_none().then(|| {
-            self.setting.policy.judge(Point::Message, &scene, &mut |refusal| observed.push(refusal))
-        });
+        let judged = first
+            .is_none()
+            .then(|| policy.judge(Point::Message, &scene, &mut |refusal| observed.push(refusal)));
         (first.or(judged.flatten()), observed)
     }
 

@@ -37,7 +37,7 @@ impl<'c, 'l> Cleared<&'c Command<'l>> {
     pub(super) fn judged(command: &'c Command<'l>, verdict: Verdict) -> Result<Self, Refusal> {
         match verdict {
             Verdict::Forward => Ok(Self(command)),
-            Verdict::Refuse(refusal) => Err(refusal),
+            Verdict::Refuse(refusal) => Err(*refusal),
         }
     }
 }
@@ -297,8 +297,13 @@ impl Exchange {
         self.waiting.push(Awaited::ChunkEnd { size, last });
     }
 
-    /// Says what has come to its turn; gives back what more is to be done.
+    /// Says what has come to its turn; gives back what more is to be done. In lock-step it is nothing.
+    #[inline]
     pub(super) fn flush(&mut self, now: Moment, out: &mut Output) -> Option<Due> {
+        if self.waiting.is_empty() { None } else { self.say_next(now, out) }
+    }
+
+    fn say_next(&mut self, now: Moment, out: &mut Output) -> Option<Due> {
         loop {
             let due = match self.waiting.front()? {
                 Awaited::Held(held) if held.0.until > now => return None,

@@ -21,10 +21,10 @@ pub(crate) struct Hello {
 
 impl Hello {
     /// Keeps a hello with this name.
-    pub(crate) fn new(verb: Verb, name: Host<'_>, announced: Announced, held: Option<Refusal>) -> Self {
+    pub(crate) fn new(verb: Verb, name: Host<'_>, announced: Announced, held: Option<Box<Refusal>>) -> Self {
         let announced = if verb == Verb::Helo { announced.bare() } else { announced };
         let (kind, name) = (HostKind::of(&name), name.octets().into());
-        Self { verb, name, kind, announced, held: held.map(Box::new) }
+        Self { verb, name, kind, announced, held }
     }
 
     /// The same hello with what it is offered now that the relay has answered.

@@ -2,6 +2,7 @@
 //! this order; the first refusal wins, and nothing permits.
 
 mod tables;
+mod view;
 
 use super::clock::Moment;
 use super::counsel::Halt;
@@ -24,6 +25,7 @@ use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Kind, Response, Violation};
 use std::sync::Arc;
+use view::View;
 
 /// A judgement with what it leaves behind.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ pub(super) struct Judgement {
     /// What is only to be observed.
     pub(super) observed: Vec<Refusal>,
     /// An opinion that waits for the first recipient.
-    pub(super) held: Option<Refusal>,
+    pub(super) held: Option<Box<Refusal>>,
 }
 
 /// A command line with its measure.
@@ -69,8 +71,15 @@ const CARRIED: [Verb; 15] = [
 /// One judgement in the making.
 pub(super) struct Judge<'s> {
     pub(super) session: &'s Session,
-    pub(super) scene: Scene<'s>,
+    pub(super) view: View<'s>,
     pub(super) observed: Vec<Refusal>,
+}
+
+impl<'s> Judge<'s> {
+    /// Of a command, or of the connection.
+    pub(super) fn new(session: &'s Session, now: Moment, spoken: Option<Spoken<'s>>) -> Self {
+        Self { session, view: View::new(session, now, spoken), observed: Vec::new() }
+    }
 }
 
 impl Session {
@@ -82,8 +91,7 @@ impl Session {
         spoken: Spoken<'_>,
         place: Place,
     ) -> Result<Judgement, Vec<Charge>> {
-        let scene = self.scene(now, spoken);
-        let mut judge = Judge { session: self, scene, observed: Vec::new() };
+        let mut judge = Judge::new(self, now, Some(spoken));
         let (verdict, held) = match judge.decide(spoken, place) {
             Ok(held) => (Verdict::Forward, held),
             Err(Halt::Refused(refusal)) => (Verdict::Refuse(refusal), None),
@@ -181,7 +189,7 @@ pub(super) fn refusal(check: Check, action: Action, reply: Reply) -> Refusal {
 }
 
 impl Judge<'_> {
-    fn decide(&mut self, spoken: Spoken<'_>, place: Place) -> Result<Option<Refusal>, Halt> {
+    fn decide(&mut self, spoken: Spoken<'_>, place: Place) -> Result<Option<Box<Refusal>>, Halt> {
         let command = spoken.command;
         let announced = self.session.announced();
         self.verb(command.verb, announced.extensions)?;
@@ -217,13 +225,12 @@ impl Judge<'_> {
             self.find(refusal(Check::Clients, Action::Disconnect, replies::CLIENT_DENIED))?;
         }
         self.allowances(Point::Connect, Place::Greeted)?;
-        let observed = &mut self.observed;
-        Ok(policy.judge(Point::Connect, &self.scene, &mut |refusal| observed.push(refusal)))
+        Ok(self.asked(Point::Connect))
     }
 
     /// Weighs a finding: refuses, notes, or passes over it.
     pub(super) fn find(&mut self, refusal: Refusal) -> Result<(), Refusal> {
-        match self.session.setting.policy.weigh(refusal.check, &self.scene) {
+        match self.session.setting.policy.weigh(refusal.check, self.view.scene()) {
             Weight::Enforce => Err(refusal),
             Weight::Observe => {
                 self.observed.push(refusal);
@@ -270,8 +277,11 @@ impl Judge<'_> {
             return if long { self.break_rule(Violation::AuthLineTooLong) } else { Ok(()) };
         }
         // RFC 5321 4.5.3.1.4: 512, and what each extension offered in this session adds.
-        let most = rule.unwrap_or_else(|| 512_usize.saturating_add(offered.octets_for(verb)));
-        if spoken.length > most { self.break_rule(Violation::LineTooLong) } else { Ok(()) }
+        let long = match rule {
+            Some(most) => spoken.length > most,
+            None => spoken.length > 512 && spoken.length > 512_usize.saturating_add(offered.octets_for(verb)),
+        };
+        if long { self.break_rule(Violation::LineTooLong) } else { Ok(()) }
     }
 
     fn grammar(&mut self, command: &Command<'_>) -> Result<(), Refusal> {
@@ -318,19 +328,17 @@ impl Judge<'_> {
     }
 
     /// Signatures and opinions. Those that may wait for the first recipient are given back.
-    fn opinions(&mut self, command: &Command<'_>) -> Result<Option<Refusal>, Refusal> {
+    fn opinions(&mut self, command: &Command<'_>) -> Result<Option<Box<Refusal>>, Halt> {
         let session = self.session;
         let policy = &session.setting.policy;
-        let observed = &mut self.observed;
-        let found =
-            policy.judge(Point::Command(command.verb), &self.scene, &mut |refusal| observed.push(refusal));
+        let found = self.asked(Point::Command(command.verb));
         if let Some(signature) = found.as_ref().filter(|refusal| !is_opinion(refusal.check)) {
-            return Err(signature.clone());
+            return Err(signature.clone().into());
         }
         let Ok(Argument::Rcpt { path, .. }) = &command.argument else {
             return match self.name(command.verb, || false).or(found) {
-                Some(refusal) if waits(&refusal, command.verb, policy.delay()) => Ok(Some(refusal)),
-                Some(refusal) => Err(refusal),
+                Some(refusal) if waits(&refusal, command.verb, policy.delay()) => Ok(Some(refusal.into())),
+                Some(refusal) => Err(refusal.into()),
                 None => Ok(None),
             };
         };
@@ -343,21 +351,21 @@ impl Judge<'_> {
             session.phase.transaction().and_then(|mail| mail.held.as_deref()),
         ];
         if let Some(refusal) = named {
-            return Err(refusal);
+            return Err(refusal.into());
         }
         if always() {
             return Ok(None);
         }
         self.listed()?;
         let refused = held.into_iter().flatten().chain(found.iter()).next();
-        refused.map_or(Ok(None), |refusal| Err(refusal.clone()))
+        refused.map_or(Ok(None), |refusal| Err(refusal.clone().into()))
     }
 
     /// What DNS lists say. What is only to be observed is told with the first recipient of a message.
     fn listed(&mut self) -> Result<(), Refusal> {
         let session = self.session;
         let Some(listings) = session.listings() else { return Ok(()) };
-        match session.setting.policy.judge_listings(listings, &self.scene) {
+        match session.setting.policy.judge_listings(listings, self.view.scene()) {
             Some((Weight::Enforce, refusal)) => Err(refusal),
             Some((_, refusal)) if session.phase.transaction().is_some_and(|mail| mail.asked == 0) => {
                 self.observed.push(refusal);
@@ -371,7 +379,7 @@ impl Judge<'_> {
     fn name(&mut self, verb: Verb, always: impl Fn() -> bool) -> Option<Refusal> {
         let session = self.session;
         let goes_on = session.phase.content().is_some();
-        let found = session.setting.policy.judge_name(verb, self.scene.name.verdict);
+        let found = session.setting.policy.judge_name(verb, session.name_scene().verdict);
         let found = found.filter(|_| !goes_on && !always())?;
         self.find(found).err()
     }

@@ -289,14 +289,14 @@ impl Session {
             (Side::Client, Phase::Introduced(_, Stage::Data(_, content) | Stage::Chunks(_, content)))
                 if content.in_chunk() || matches!(self.phase, Phase::Introduced(_, Stage::Data(..))) =>
             {
-                let open = self.exchange.is_empty() || self.exchange.takes_chunk() && self.pipelines();
+                let open = self.exchange.is_empty() || self.pipelines() && self.exchange.takes_chunk();
                 if open { CONTENT_ROOM } else { 0 }
             }
             (Side::Client, _) => {
                 // Behind STARTTLS nothing may come: that it does is to be seen.
                 let open = self.exchange.is_empty()
                     || self.exchange.asks_tls()
-                    || self.exchange.takes_recipient() && self.pipelines();
+                    || self.pipelines() && self.exchange.takes_recipient();
                 if open { HARD_CAP } else { 0 }
             }
         }

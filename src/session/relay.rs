@@ -26,8 +26,11 @@ impl Session {
                 return input.len();
             }
             let rest = input.get(taken..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
             match reply::read(rest) {
-                Read::Incomplete if rest.is_empty() || !self.link.is_securing() => break,
+                Read::Incomplete if !self.link.is_securing() => break,
                 // RFC 3207 4.2: what stands behind 220 was not protected by the TLS in which it would be believed.
                 Read::Reply { reply, taken: octets }
                     if !self.link.is_securing() && (octets == rest.len() || !self.begins_tls(&reply)) =>

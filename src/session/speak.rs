@@ -54,9 +54,9 @@ impl Session {
 
     /// The first that refuses a connection, if any does. Err: this has to be asked first.
     fn judge_connection(&mut self, now: Moment, out: &mut Output) -> Result<Option<Refusal>, Vec<Charge>> {
-        let mut judge = Judge { session: self, scene: self.bare_scene(now), observed: Vec::new() };
+        let mut judge = Judge::new(self, now, None);
         let found = match judge.connection() {
-            Ok(found) => found,
+            Ok(found) => found.map(Box::new),
             Err(Halt::Refused(found)) => Some(found),
             Err(Halt::Asks(charges)) => return Err(charges),
         };
@@ -66,12 +66,12 @@ impl Session {
         }
         let Some(mut found) = found else { return Ok(None) };
         if self.setting.policy.delay() && !found.at_once && found.action == Action::Reject {
-            self.held = Some(Box::new(found));
+            self.held = Some(found);
             return Ok(None);
         }
         // In place of a greeting there is nothing to go on with (RFC 5321 3.1).
         found.action = Action::Disconnect;
-        Ok(Some(found))
+        Ok(Some(*found))
     }
 
     /// Says the greeting; `relay` is the text of the relay's, where it was heard.

@@ -11,13 +11,13 @@ use crate::smtp::verb::Verb;
 /// What stands before a reverse-path in a canonical line.
 const BEFORE_PATH: &[u8] = b"MAIL FROM:<";
 
-/// Octets that nearly every such line has room in.
-const USUAL_LINE: usize = 128;
+/// And behind it, but for parameters.
+const BEHIND_PATH: &[u8] = b">\r\n";
 
 /// A MAIL that was accepted, here or by the relay, or is in flight.
 #[derive(Debug)]
 pub(crate) struct Transaction {
-    /// Its canonical line without CRLF; it may be kept for long, in a tarpit or for a recipient that never comes.
+    /// Its canonical line; it may be kept for long, in a tarpit or for a recipient that never comes.
     line: Box<[u8]>,
     /// Where its reverse-path stands; none: it is the null one.
     sender: Option<Sender>,
@@ -59,27 +59,31 @@ impl Transaction {
         command: &Command<'_>,
         declared: Declared,
         standing: Standing,
-        held: Option<Refusal>,
+        held: Option<Box<Refusal>>,
     ) -> Self {
-        let mut line = Vec::with_capacity(USUAL_LINE);
-        // A command with a fault does not come here; its line would be empty and refused as such.
-        let _ = command.encode(|_| true, &mut line);
-        line.truncate(line.len().saturating_sub(2));
-        let sender = match &command.argument {
-            Ok(Argument::Mail { path: ReversePath::Mailbox(mailbox), .. }) => {
+        let (path, parameters) = match &command.argument {
+            Ok(Argument::Mail { path, parameters }) => (*path, parameters.octets()),
+            // A command with a fault does not come here; its line would be empty and refused as such.
+            _ => (ReversePath::Null, 0),
+        };
+        let sender = match path {
+            ReversePath::Mailbox(mailbox) => {
                 let at = BEFORE_PATH.len().saturating_add(mailbox.local.len());
                 let end = at.saturating_add(1).saturating_add(mailbox.host.octets().len());
                 Some(Sender { at, end, host: HostKind::of(&mailbox.host) })
             }
-            _ => None,
+            ReversePath::Null => None,
         };
-        let held = held.map(Box::new);
+        let end = sender.map_or(BEFORE_PATH.len(), |sender| sender.end);
+        // Nearly every line is written as it was spoken, and then it fits to the octet.
+        let mut line = Vec::with_capacity(end.saturating_add(parameters).saturating_add(BEHIND_PATH.len()));
+        let _ = command.encode(|_| true, &mut line);
         Self { line: line.into(), sender, declared, standing, asked: 0, accepted: 0, held }
     }
 
     /// The MAIL command, understood again.
     pub(crate) fn command(&self) -> Command<'_> {
-        command::parse(&self.line)
+        command::parse(self.line())
     }
 
     /// For rules.
@@ -90,8 +94,13 @@ impl Transaction {
     /// Its parameters.
     pub(crate) fn parameters(&self) -> Parameters<'_> {
         let end = self.sender.map_or(BEFORE_PATH.len(), |sender| sender.end);
-        let text = self.line.get(end.saturating_add(1)..).unwrap_or_default();
+        let text = self.line().get(end.saturating_add(1)..).unwrap_or_default();
         Parameters::of_sound(Verb::Mail, text)
+    }
+
+    /// Without CRLF.
+    fn line(&self) -> &[u8] {
+        self.line.strip_suffix(b"\r\n").unwrap_or_default()
     }
 
     fn path(&self) -> ReversePath<'_> {

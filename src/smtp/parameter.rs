@@ -175,6 +175,11 @@ impl<'a> Parameters<'a> {
         Self { verb, text }
     }
 
+    /// How many octets they take up on the line.
+    pub(crate) fn octets(&self) -> usize {
+        self.text.len()
+    }
+
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = Parameter<'a>> + use<'a> {
         let verb = self.verb;

@@ -253,7 +253,14 @@ pub(super) fn host(input: &[u8]) -> Parsed<'_, Host<'_>> {
 
 /// `Domain = sub-domain *("." sub-domain)`
 pub(super) fn domain(input: &[u8]) -> Parsed<'_, &[u8]> {
-    recognize((sub_domain, many0_count((char('.'), sub_domain)))).parse(input)
+    let (mut rest, _) = sub_domain(input)?;
+    while let [b'.', behind @ ..] = rest
+        && let Ok((behind, _)) = sub_domain(behind)
+    {
+        rest = behind;
+    }
+    let (domain, rest) = input.split_at_checked(input.len() - rest.len()).unwrap_or_default();
+    Ok((rest, domain))
 }
 
 /// `sub-domain = Let-dig [Ldh-str]`, with underscores, which the names of real mail hosts have.

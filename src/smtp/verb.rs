@@ -219,7 +219,7 @@ impl Verb {
         match octets.first_chunk::<4>() {
             Some(four) if octets.len() == 4 => {
                 let four = u32::from_ne_bytes(four.map(|octet| octet.to_ascii_uppercase()));
-                let place = FOUR.iter().position(|name| *name == Some(four));
+                let place = FOUR.iter().position(|name| *name == four);
                 place.and_then(|place| Self::ALL.get(place)).copied().unwrap_or(Verb::Unknown)
             }
             _ => Self::ALL.iter().copied().find(spoken).unwrap_or(Verb::Unknown),
@@ -227,14 +227,15 @@ impl Verb {
     }
 }
 
-/// The names that have four octets, each as a number, in its place in the table.
+/// The names that have four octets, each as a number, in its place in the table; in the place of another what is not in
+/// upper case, and so is never looked for.
 #[expect(clippy::indexing_slicing, reason = "in a constant: what is out of bounds does not compile")]
-const FOUR: [Option<u32>; Verb::COUNT] = {
-    let mut names = [None; Verb::COUNT];
+const FOUR: [u32; Verb::COUNT] = {
+    let mut names = [u32::from_ne_bytes(*b"none"); Verb::COUNT];
     let mut place = 0;
     while place < Verb::COUNT {
         if let [a, b, c, d] = *Verb::ALL[place].facts().name.as_bytes() {
-            names[place] = Some(u32::from_ne_bytes([a, b, c, d]));
+            names[place] = u32::from_ne_bytes([a, b, c, d]);
         }
         place += 1;
     }

@@ -151,3 +151,15 @@ fn a_tarpit_has_room_for_so_many_and_the_next_hears_at_once() {
     });
     assert!(gate.text().contains("gatepost_tarpit_full_total{listener=\"test\"} 1"));
 }
+
+#[test]
+fn who_finds_no_room_in_the_tarpit_is_heard_again() {
+    let relay = Relay::polite();
+    let rules = "[[rule]]\nid = 'slow'\non = 'MAIL'\nwhen = { 'mail.domain' = 'slow.test' }\nthen = 'reject'\n\
+                 at = 'once'\ntarpit = '60s'\n";
+    let gate = gate_with(&[relay.address], rules, |deployment| deployment.listeners[0].tarpit_sessions = 0);
+    let mut stranger = stranger(&gate, 1).greeted();
+    for (command, code) in [("MAIL FROM:<a@slow.test>", "550"), ("RSET", "250"), ("NOOP", "250")] {
+        stranger.expect(command, code);
+    }
+}

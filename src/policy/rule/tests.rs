@@ -204,7 +204,7 @@ fn scene<'a>(client: &str, commands: &'a [(&'a str, Command<'a>)], count: u32) -
 
 fn found_and_asked(index: &RuleIndex, scene: &Scene<'_>) -> (Vec<Check>, Vec<Check>) {
     let point = Point::Command(Verb::Rcpt);
-    let all = index.at.get(&point).into_iter().flat_map(|order| &order.checks);
+    let all = index.order(point).into_iter().flat_map(|order| &order.checks);
     let asked = all.copied().filter(|check| index.fits(*check, scene)).collect();
     (index.fitting(point, scene).collect(), asked)
 }

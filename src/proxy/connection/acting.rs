@@ -27,7 +27,10 @@ impl Sentence {
     }
 
     fn hear(&mut self, event: Event) {
-        if let (Event::Verdict(decision), Some(_), None) = (event, self.span, &self.by) {
+        if self.span.is_some()
+            && self.by.is_none()
+            && let Event::Verdict(decision) = event
+        {
             self.by = Some(decision);
         }
     }

@@ -135,6 +135,17 @@ impl Stream {
     }
 }
 
+/// A socket nearly always has room. Only one that has none is to be waited for, which costs more to ask.
+fn at_once(
+    tried: io::Result<usize>,
+    wait: impl FnOnce() -> Poll<io::Result<usize>>,
+) -> Poll<io::Result<usize>> {
+    match tried {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(),
+        done => Poll::Ready(done),
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
@@ -158,7 +169,8 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let Self::Plain(socket) = this {
-            return Pin::new(socket).poll_write(cx, octets);
+            let tried = socket.try_write(octets);
+            return at_once(tried, || Pin::new(socket).poll_write(cx, octets));
         }
         match this.apart() {
             Some(Apart::Secure(secure)) => Pin::new(&mut secure.stream).poll_write(cx, octets),
@@ -174,7 +186,8 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let Self::Plain(socket) = this {
-            return Pin::new(socket).poll_write_vectored(cx, pieces);
+            let tried = socket.try_write_vectored(pieces);
+            return at_once(tried, || Pin::new(socket).poll_write_vectored(cx, pieces));
         }
         match this.apart() {
             Some(Apart::Secure(secure)) => Pin::new(&mut secure.stream).poll_write_vectored(cx, pieces),

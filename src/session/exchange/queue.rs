@@ -1,6 +1,7 @@
 //! What waits, in order.
 
 use std::collections::VecDeque;
+use std::slice;
 
 /// First in, first out. One thing alone, as in a dialogue in lock-step, needs no memory of its own, and what a group
 /// of commands needed is given back.
@@ -27,12 +28,12 @@ impl<T> Queue<T> {
 
     /// In order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        let (one, many) = match self {
-            Self::Empty => (None, None),
-            Self::One(one) => (Some(one), None),
-            Self::Many(all) => (None, Some(all.iter())),
+        let (front, back) = match self {
+            Self::Empty => (&[][..], &[][..]),
+            Self::One(one) => (slice::from_ref(one), &[][..]),
+            Self::Many(all) => all.as_slices(),
         };
-        one.into_iter().chain(many.into_iter().flatten())
+        front.iter().chain(back)
     }
 
     /// In order, to be changed.
@@ -54,14 +55,14 @@ impl<T> Queue<T> {
     }
 
     pub(super) fn push(&mut self, last: T) {
-        *self = match std::mem::take(self) {
-            Self::Empty => Self::One(last),
-            Self::One(first) => Self::Many(VecDeque::from([first, last])),
-            Self::Many(mut all) => {
-                all.push_back(last);
-                Self::Many(all)
+        match self {
+            Self::Empty => *self = Self::One(last),
+            Self::One(_) => {
+                let first = self.pop();
+                *self = Self::Many(first.into_iter().chain([last]).collect());
             }
-        };
+            Self::Many(all) => all.push_back(last),
+        }
     }
 
     pub(super) fn pop(&mut self) -> Option<T> {
