@@ -147,6 +147,7 @@ impl Connection {
         self.carry_out(turn, 0);
     }
 
+    #[inline]
     fn hear_news(&mut self, turn: &mut Turn<'_, '_>) {
         while let Some(happening) = self.news.next(&self.door, self.rank) {
             self.tell(turn, happening);
@@ -196,10 +197,6 @@ impl Connection {
         let shown = news && self.show_kept(turn);
         let heard = self.hear_client(turn, !news);
         news || shown || heard || self.tell_client_end(turn)
-    }
-
-    fn is_pending(&self) -> bool {
-        self.client.is_pending() || matches!(&self.way, Way::Open(link) if link.wire.is_pending())
     }
 
     fn poll_link(&mut self, turn: &mut Turn<'_, '_>) -> bool {

@@ -196,9 +196,16 @@ impl Wire {
     }
 
     /// Keeps what the session did not take; without any the memory is given back.
+    #[inline]
     pub(super) fn keep(&mut self, rest: &[u8]) {
+        // Nearly always it took all.
+        if self.waiting.is_some() || !rest.is_empty() {
+            self.keep_rest(rest);
+        }
+    }
+
+    fn keep_rest(&mut self, rest: &[u8]) {
         match &mut self.waiting {
-            None if rest.is_empty() => return,
             Some(waiting) if rest.is_empty() => waiting.kept = Vec::new(),
             waiting => {
                 let waiting = waiting.get_or_insert_default();

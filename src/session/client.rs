@@ -174,7 +174,7 @@ impl Session {
         else {
             return Turn::Waits;
         };
-        let named = place.admits(command.verb).is_ok() && self.setting.policy.awaits_name(command.verb);
+        let named = self.setting.policy.awaits_name(command.verb) && place.admits(command.verb).is_ok();
         if named && self.waits_for(now, Which::Name) {
             return Turn::Waits;
         }

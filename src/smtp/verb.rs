@@ -216,9 +216,10 @@ impl Verb {
     /// table has the common ones first.
     pub fn from_wire(octets: &[u8]) -> Verb {
         let spoken = |verb: &Verb| verb.facts().name.as_bytes().eq_ignore_ascii_case(octets);
-        match octets.first_chunk::<4>() {
-            Some(four) if octets.len() == 4 => {
-                let four = u32::from_ne_bytes(four.map(|octet| octet.to_ascii_uppercase()));
+        match octets.first_chunk::<4>().copied() {
+            Some(mut four) if octets.len() == 4 => {
+                four.make_ascii_uppercase();
+                let four = u32::from_ne_bytes(four);
                 let place = FOUR.iter().position(|name| *name == four);
                 place.and_then(|place| Self::ALL.get(place)).copied().unwrap_or(Verb::Unknown)
             }

@@ -16,6 +16,11 @@ impl Connection {
         relay && self.client.rests() && self.questions.is_none()
     }
 
+    /// Whether something waits to be written to a side.
+    pub(super) fn is_pending(&self) -> bool {
+        self.client.is_pending() || matches!(&self.way, Way::Open(link) if link.wire.is_pending())
+    }
+
     /// Goes on with what is under way. False: none of it could.
     pub(super) fn stir(&mut self, turn: &mut Turn<'_, '_>) -> bool {
         let word = self.poll_tls(turn) | self.poll_link(turn) | self.poll_answer(turn);
