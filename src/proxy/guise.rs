@@ -3,9 +3,10 @@
 use crate::event::Secured;
 use crate::proxy_header::{Client, Tls, binary, line};
 use crate::session::{Identity, Session};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::OnceLock;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -80,6 +81,9 @@ impl Guise {
         };
         // What is written is complete: there is nothing to wait for.
         let _ = stream.set_nodelay(true);
+        if address.ip().is_loopback() {
+            unpace(&stream);
+        }
         match self {
             Self::Header(header) => stream.write_all(header).await?,
             Self::OwnLine => {
@@ -89,6 +93,24 @@ impl Guise {
             Self::Own | Self::Client(..) => {}
         }
         Ok(stream)
+    }
+}
+
+/// How a sender that paces itself is called.
+const PACED: &[u8] = b"bbr";
+/// One that does not, and that everybody may use.
+const UNPACED: &[u8] = b"reno";
+
+/// Over loopback there is no path whose rate could be found out, and a timer for what could leave at once costs more than
+/// to send it: twice as much for a large message, where BBR is what the system uses. It is the same for all sockets, so
+/// only the first is asked.
+fn unpace(stream: &TcpStream) {
+    static PACES: OnceLock<bool> = OnceLock::new();
+    let socket = SockRef::from(stream);
+    let paces = || socket.tcp_congestion().is_ok_and(|name| name.starts_with(PACED));
+    if *PACES.get_or_init(paces) {
+        // Where it cannot be had mail goes on, at that cost.
+        let _ = socket.set_tcp_congestion(UNPACED);
     }
 }
 
@@ -129,4 +151,18 @@ pub(super) fn may_be_transparent() -> io::Result<()> {
 
 fn is_taken(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_link_over_loopback_is_not_paced_whatever_the_system_does() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        for _ in 0..2 {
+            let stream = Guise::Own.call(listener.local_addr().unwrap()).await.unwrap();
+            assert!(!SockRef::from(&stream).tcp_congestion().unwrap().starts_with(PACED));
+        }
+    }
 }
