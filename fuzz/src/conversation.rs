@@ -43,7 +43,7 @@ use gatepost::policy::allowance::Balance;
 use gatepost::policy::tls::{StartTls, TlsVersion};
 use gatepost::replay::{Certificate, HandingOn};
 use gatepost::session::{
-    Action, Answer, Answered, Asking, Choice, Happening, Leg, Moment, Output, Session,
+    Action, Answer, Answered, Asking, Choice, Happening, Leg, Moment, Output, RelayTls, Session,
 };
 use gatepost::smtp::mail_data::LineEnds;
 use setup::Setup;
@@ -157,7 +157,7 @@ impl World {
             out: Output::default(),
             now: Moment::after_start(Duration::from_secs(1)),
             link: Link::Closed,
-            spare: (setup.scene.handing_on == HandingOn::Empty).then_some(Leg::Clear(setup.scene.relay_tls)),
+            spare: (setup.scene.handing_on == HandingOn::Empty).then_some(Leg::Clear(RelayTls::None)),
             course: Course::Plain,
             question: (0, true),
             charges: 0,

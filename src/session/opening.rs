@@ -117,8 +117,13 @@ impl Session {
     }
 
     /// There is one on which others were served. The relay has greeted, and each client has its own hello, which also
-    /// makes the relay forget whatever it may have kept (RFC 5321 4.1.4).
+    /// makes the relay forget whatever it may have kept (RFC 5321 4.1.4). In clear it is no better than a new one: what was
+    /// wanted of STARTTLS was those others' business.
     pub(super) fn link_handed_on(&mut self, now: Moment, leg: Leg, out: &mut Output) {
+        let leg = match leg {
+            Leg::Clear(_) => Leg::Clear(self.wanted_tls()),
+            Leg::Secured | Leg::Verified => leg,
+        };
         if let Link::Opening { step, by, .. } = &mut self.link
             && let Step::Connecting(Some(hello)) = step
         {
