@@ -210,9 +210,10 @@ impl Relay {
         self.links.load()
     }
 
-    /// From now on TLS is spoken with it on these terms.
+    /// From now on TLS is spoken with it on these terms; a link that waits may have been made on others.
     pub(super) fn call_on(&self, terms: Option<Calling>) {
         *self.calling.write().unwrap_or_else(PoisonError::into_inner) = terms.map(Arc::new);
+        self.spares.dismiss(Duration::ZERO);
     }
 
     pub(super) fn calling(&self) -> Option<Arc<Calling>> {

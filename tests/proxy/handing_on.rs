@@ -164,6 +164,21 @@ fn spare_links_and_links_in_use_are_never_more_than_the_relay_is_to_have() {
 }
 
 #[test]
+fn a_link_made_on_earlier_terms_is_nobodys_after_a_reload() {
+    let relay = Relay::polite();
+    let gate = sharing(&relay, 100, LONG, 80);
+    message(&gate, "one");
+    wait_until("it is handed on", || gate.figure(ACTIVE) == 1);
+    let mut deployment = None;
+    drop(gate_with(&[relay.address], "", |new| deployment = Some(new.clone())));
+    let before = gate.figure(OPENED);
+    gate.reload(&deployment.unwrap()).unwrap();
+    wait_until("it is told", || gate.figure(ACTIVE) == 0);
+    message(&gate, "two");
+    assert_eq!((gate.figure(OPENED) - before, gate.figure(REUSED)), (1, 0));
+}
+
+#[test]
 fn a_gate_that_goes_takes_leave_of_the_relay() {
     let relay = Relay::polite();
     let gate = sharing(&relay, 100, LONG, 80);

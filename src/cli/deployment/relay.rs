@@ -23,7 +23,8 @@ pub(super) fn read(name: &str, section: &Section<'_>, named: &Named<'_>) -> Opti
     let connect = section.take::<When>("connect");
     let when_down = section.take::<Down>("when_down");
     let links = some(section, "links", Relay::LINKS);
-    let sessions_per_link = sessions_per_link(section, addresses.as_ref(), identity);
+    let greeting = connect.as_ref().is_some_and(|when| when.value.0 == Connect::Accept);
+    let sessions_per_link = sessions_per_link(section, addresses.as_ref(), identity, greeting);
     if let (Some(Addresses::Original), Some(written)) = (&addresses, &connect)
         && written.value.0 != Connect::Accept
     {
@@ -69,11 +70,13 @@ fn identity(section: &Section<'_>) -> Option<Identity> {
     section.take::<Told>("identity").map(|told| told.value.0)
 }
 
-/// How many sessions a link may serve. What a relay was told of one client is not true of the next.
+/// How many sessions a link may serve. What a relay was told of one client is not true of the next, and where its greeting
+/// decides each needs a new one.
 fn sessions_per_link(
     section: &Section<'_>,
     addresses: Option<&Addresses>,
     identity: Option<Identity>,
+    greeting: bool,
 ) -> u32 {
     let usual = Relay::new("", Vec::new()).sessions_per_link;
     let Some(number) = section.take::<u32>("sessions_per_link") else { return usual };
@@ -88,6 +91,10 @@ fn sessions_per_link(
         _ if addresses == Some(&Addresses::Original) => Some((
             "`sessions_per_link` above 1 needs an address",
             "with address = \"original\" the next client may call another relay",
+        )),
+        _ if greeting => Some((
+            "`sessions_per_link` above 1 does nothing with connect = \"accept\"",
+            "the greeting that decides is said on a new link alone: connect at \"recipient\", or leave this out",
         )),
         _ => None,
     };
