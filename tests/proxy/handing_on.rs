@@ -1,6 +1,7 @@
 //! Links that serve one session after another.
 
 use crate::support::{Client, Relay, Running, gate_with, wait_until};
+use gatepost::session::Connect;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -161,6 +162,24 @@ fn spare_links_and_links_in_use_are_never_more_than_the_relay_is_to_have() {
     assert!(most.load(Ordering::SeqCst) <= 4, "{most:?}");
     assert_eq!(gate.figure("gatepost_messages_total{listener=\"test\",outcome=\"accepted\"}"), 160);
     assert!(gate.figure(REUSED) > 80, "{}", gate.figure(REUSED));
+}
+
+#[test]
+fn a_new_link_takes_the_room_of_one_that_waits() {
+    let relay = Relay::polite();
+    let gate = gate_with(&[relay.address], "", |deployment| {
+        let relay = &mut deployment.relays[0];
+        (relay.sessions_per_link, relay.waits.idle, relay.links) = (100, LONG, 2);
+        // Each session wants a new one, and hands it on all the same.
+        relay.connect = Connect::Accept;
+    });
+    for number in 0..5 {
+        message(&gate, &number.to_string());
+        wait_until("it is handed on", || heard(&relay).contains(&number.to_string()));
+        thread::sleep(Duration::from_millis(20));
+        assert!(gate.figure(ACTIVE) <= 2, "{}", gate.figure(ACTIVE));
+    }
+    assert_eq!((gate.figure(OPENED), gate.figure(REUSED)), (5, 0));
 }
 
 #[test]
