@@ -101,7 +101,7 @@ fn a_link_is_shared_only_where_the_relay_is_told_of_nobody() {
     let relay = read_text(&with("", "sessions_per_link = 100")).0.unwrap().relays[0].clone();
     assert_eq!(relay.sessions_per_link, 100);
     assert_eq!(read_text(&with("", "")).0.unwrap().relays[0].sessions_per_link, 1);
-    const ACCEPT: &str = "`sessions_per_link` above 1 does nothing with connect = \"accept\"";
+    let accept = "`sessions_per_link` above 1 does nothing with connect = \"accept\"";
     let written = |number: u32, from: &str, to: &str| {
         read_text(&with("", &format!("sessions_per_link = {number}")).replace(from, to))
     };
@@ -109,7 +109,7 @@ fn a_link_is_shared_only_where_the_relay_is_told_of_nobody() {
         (0, "'none'", "'none'", "`sessions_per_link` of zero lets no mail pass"),
         (2, "'none'", "'xclient'", "`sessions_per_link` above 1 needs identity = \"none\""),
         (2, "'127.0.0.1:10025'", "'original'", "`sessions_per_link` above 1 needs an address"),
-        (2, "'none'", "'none'\nconnect = 'accept'", ACCEPT),
+        (2, "'none'", "'none'\nconnect = 'accept'", accept),
     ] {
         let (read, findings) = written(number, from, to);
         assert!(read.is_none(), "{finding}");
