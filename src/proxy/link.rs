@@ -86,7 +86,7 @@ impl Link {
             // Its turn ends behind that: whoever has the next finds it.
             return spares.put((self.wire, self.relay, self.host), leg, sessions);
         }
-        self.wire.send(cx, now, &mut Pieces::from_iter([FAREWELL]));
+        self.wire.send_last(cx, now, &mut Pieces::from_iter([FAREWELL]));
         self.close(cx);
     }
 

@@ -55,6 +55,7 @@ mod relay;
 mod reserve;
 mod roll;
 mod seldom;
+mod socket;
 mod spares;
 mod store;
 mod stress;

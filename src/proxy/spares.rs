@@ -113,7 +113,7 @@ impl Spare {
     fn dismiss(mut self, now: Moment) {
         // It is one write. A relay that does not take it at once is not told.
         let mut cx = Context::from_waker(Waker::noop());
-        self.wire.send(&mut cx, now, &mut Pieces::from_iter([FAREWELL]));
+        self.wire.send_last(&mut cx, now, &mut Pieces::from_iter([FAREWELL]));
         self.wire.close(&mut cx);
     }
 }

@@ -1,11 +1,12 @@
 //! One of a connection's two sockets, and what waits for it.
 
 use super::means::Descriptor;
+use super::socket::Next;
 use super::tls::{Failed, Part, Stream};
 use crate::event::Secured;
 use crate::session::Moment;
 use arrayvec::ArrayVec;
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -226,14 +227,22 @@ impl Wire {
     #[inline]
     pub(super) fn send(&mut self, cx: &mut Context<'_>, now: Moment, pieces: &mut Pieces<'_>) {
         if !pieces.is_empty() {
-            self.send_all(cx, now, pieces);
+            self.send_all(cx, now, pieces, Next::Open);
         }
     }
 
-    fn send_all(&mut self, cx: &mut Context<'_>, now: Moment, pieces: &mut Pieces<'_>) {
+    /// The same, and nothing more is said: it is closed, or shut, at once.
+    pub(super) fn send_last(&mut self, cx: &mut Context<'_>, now: Moment, pieces: &mut Pieces<'_>) {
+        if !pieces.is_empty() {
+            self.send_all(cx, now, pieces, Next::End);
+        }
+    }
+
+    fn send_all(&mut self, cx: &mut Context<'_>, now: Moment, pieces: &mut Pieces<'_>, next: Next) {
         let mut written = 0;
         if !self.is_pending() && self.writing == Writing::Open {
-            match self.write(cx, pieces) {
+            let slices: ArrayVec<_, PIECES> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+            match self.stream.poll_say(cx, &slices, next) {
                 Poll::Ready(Ok(octets)) => written = octets,
                 Poll::Ready(Err(_)) => self.writing = Writing::Broken,
                 Poll::Pending => {}
@@ -249,18 +258,6 @@ impl Wire {
         pieces.clear();
         if self.is_pending() {
             self.waiting.get_or_insert_default().stuck.get_or_insert(now);
-        }
-    }
-
-    fn write(&mut self, cx: &mut Context<'_>, pieces: &Pieces<'_>) -> Poll<io::Result<usize>> {
-        let stream = Pin::new(&mut self.stream);
-        match pieces.as_slice() {
-            [piece] => stream.poll_write(cx, piece),
-            pieces => {
-                let slices: ArrayVec<IoSlice<'_>, PIECES> =
-                    pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-                stream.poll_write_vectored(cx, &slices)
-            }
         }
     }
 

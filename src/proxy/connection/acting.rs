@@ -63,10 +63,12 @@ impl Connection {
                 Action::OpenLink(choice) => self.open_link(choice),
                 Action::CloseLink | Action::HandOn(_) => {
                     if let Way::Open(mut link) = std::mem::replace(&mut self.way, Way::None) {
-                        link.wire.send(cx, *now, &mut to_relay);
-                        match action {
-                            Action::HandOn(leg) => link.hand_on(cx, *now, leg),
-                            _ => link.close(cx),
+                        if let Action::HandOn(leg) = action {
+                            link.wire.send(cx, *now, &mut to_relay);
+                            link.hand_on(cx, *now, leg);
+                        } else {
+                            link.wire.send_last(cx, *now, &mut to_relay);
+                            link.close(cx);
                         }
                     }
                 }
@@ -93,7 +95,10 @@ impl Connection {
         if let Way::Open(link) = &mut self.way {
             link.wire.send(cx, *now, &mut to_relay);
         }
-        self.client.send(cx, *now, &mut to_client);
+        match self.course {
+            Course::Leaving(_) => self.client.send_last(cx, *now, &mut to_client),
+            _ => self.client.send(cx, *now, &mut to_client),
+        }
         drop((to_client, to_relay));
         secures.into_iter().for_each(|side| self.start_tls(turn, side));
         if passes {

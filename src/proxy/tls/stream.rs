@@ -1,9 +1,10 @@
 //! What a wire speaks over: a socket as it is, or TLS on it. The rest of the room does not know which.
 
 use super::handshake::{Handshake, Part};
+use crate::proxy::socket::{self, Next};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
@@ -83,6 +84,19 @@ impl Stream {
         }
     }
 
+    /// Writes the pieces, behind which this follows.
+    pub(in crate::proxy) fn poll_say(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+        next: Next,
+    ) -> Poll<io::Result<usize>> {
+        if let Self::Plain(socket) = self {
+            return socket::poll_write(socket, cx, pieces, next);
+        }
+        Pin::new(self).poll_write_vectored(cx, pieces)
+    }
+
     fn apart(&mut self) -> Option<&mut Apart> {
         match self {
             Self::Plain(_) => None,
@@ -135,22 +149,13 @@ impl Stream {
     }
 }
 
-/// A socket nearly always has room. Only one that has none is to be waited for, which costs more to ask.
-fn at_once(
-    tried: io::Result<usize>,
-    wait: impl FnOnce() -> Poll<io::Result<usize>>,
-) -> Poll<io::Result<usize>> {
-    match tried {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(),
-        done => Poll::Ready(done),
-    }
-}
-
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Self::Plain(socket) = this {
-            return Pin::new(socket).poll_read(cx, room);
+            let octets = ready!(socket::poll_read(socket, cx, room.initialize_unfilled()))?;
+            room.advance(octets);
+            return Poll::Ready(Ok(()));
         }
         match this.apart() {
             Some(Apart::Secure(secure)) => {
@@ -169,8 +174,7 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let Self::Plain(socket) = this {
-            let tried = socket.try_write(octets);
-            return at_once(tried, || Pin::new(socket).poll_write(cx, octets));
+            return socket::poll_write(socket, cx, &[IoSlice::new(octets)], Next::Open);
         }
         match this.apart() {
             Some(Apart::Secure(secure)) => Pin::new(&mut secure.stream).poll_write(cx, octets),
@@ -186,8 +190,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let Self::Plain(socket) = this {
-            let tried = socket.try_write_vectored(pieces);
-            return at_once(tried, || Pin::new(socket).poll_write_vectored(cx, pieces));
+            return socket::poll_write(socket, cx, pieces, Next::Open);
         }
         match this.apart() {
             Some(Apart::Secure(secure)) => Pin::new(&mut secure.stream).poll_write_vectored(cx, pieces),
