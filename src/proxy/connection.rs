@@ -30,7 +30,7 @@ use passing::Passage;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// How often in one turn a connection may go round before others have theirs.
@@ -110,8 +110,6 @@ impl Connection {
 
     fn turn(&mut self, turn: &mut Turn<'_, '_>) -> Poll<()> {
         if self.course == Course::Arriving {
-            // A new socket is writable at once, but it is known only when the runtime has looked.
-            ready!(self.client.poll_ready(turn.cx));
             self.place.answer_to(turn.cx.waker());
             turn.output.clear();
             self.arrive(turn.now);

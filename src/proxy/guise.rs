@@ -3,12 +3,13 @@
 use crate::event::Secured;
 use crate::proxy_header::{Client, Tls, binary, line};
 use crate::session::{Identity, Session};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 /// As whom a link comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,18 +73,13 @@ impl Guise {
     /// Calls this address, and says what is to be said first.
     pub(super) async fn call(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let mut stream = match self {
-            Self::Own | Self::OwnLine | Self::Header(_) => TcpStream::connect(address).await?,
+            Self::Own | Self::OwnLine | Self::Header(_) => connect(new(address)?, address).await?,
             Self::Client(client, Port::Any) => from(SocketAddr::new(client.ip(), 0), address).await?,
             Self::Client(client, Port::Kept) => match from(*client, address).await {
                 Err(error) if is_taken(&error) => from(SocketAddr::new(client.ip(), 0), address).await?,
                 called => called?,
             },
         };
-        // What is written is complete: there is nothing to wait for.
-        let _ = stream.set_nodelay(true);
-        if address.ip().is_loopback() {
-            unpace(&stream);
-        }
         match self {
             Self::Header(header) => stream.write_all(header).await?,
             Self::OwnLine => {
@@ -104,14 +100,39 @@ const UNPACED: &[u8] = b"reno";
 /// Over loopback there is no path whose rate could be found out, and a timer for what could leave at once costs more than
 /// to send it: twice as much for a large message, where BBR is what the system uses. It is the same for all sockets, so
 /// only the first is asked.
-fn unpace(stream: &TcpStream) {
+fn unpace(socket: &Socket) {
     static PACES: OnceLock<bool> = OnceLock::new();
-    let socket = SockRef::from(stream);
     let paces = || socket.tcp_congestion().is_ok_and(|name| name.starts_with(PACED));
     if *PACES.get_or_init(paces) {
         // Where it cannot be had mail goes on, at that cost.
         let _ = socket.set_tcp_congestion(UNPACED);
     }
+}
+
+/// A socket that can call this address.
+fn new(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    // What is written is complete: there is nothing to wait for.
+    socket.set_tcp_nodelay(true)?;
+    if address.ip().is_loopback() {
+        unpace(&socket);
+    }
+    Ok(socket)
+}
+
+/// Calls. A relay on this host has answered when the call is made, and need not be waited for.
+async fn connect(socket: Socket, address: SocketAddr) -> io::Result<TcpStream> {
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => return Err(error),
+        _ => {}
+    }
+    let has_answered = socket.peer_addr().is_ok();
+    let stream = TcpStream::from_std(socket.into())?;
+    if !has_answered {
+        stream.writable().await?;
+        stream.take_error()?.map_or(Ok(()), Err)?;
+    }
+    Ok(stream)
 }
 
 /// What a header says of TLS.
@@ -126,12 +147,11 @@ fn tls(secured: &Secured) -> Tls<'_> {
 
 /// Calls from an address that may be somebody else's.
 async fn from(own: SocketAddr, address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(own), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = new(address)?;
     be_transparent(&socket, own)?;
     socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&own.into())?;
-    TcpSocket::from_std_stream(socket.into()).connect(address).await
+    connect(socket, address).await
 }
 
 /// Lets a socket have an address that is not this host's. It needs `CAP_NET_RAW` or `CAP_NET_ADMIN`.
@@ -162,7 +182,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         for _ in 0..2 {
             let stream = Guise::Own.call(listener.local_addr().unwrap()).await.unwrap();
-            assert!(!SockRef::from(&stream).tcp_congestion().unwrap().starts_with(PACED));
+            assert!(!socket2::SockRef::from(&stream).tcp_congestion().unwrap().starts_with(PACED));
         }
     }
 }

@@ -34,12 +34,16 @@ pub(super) fn poll_read(
     cx: &mut Context<'_>,
     room: &mut [u8],
 ) -> Poll<io::Result<usize>> {
-    loop {
-        match try_read(socket, room) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(socket.poll_read_ready(cx))?,
-            done => return Poll::Ready(done),
-        }
+    let mut tried = try_read(socket, room);
+    while would_block(&tried) {
+        ready!(socket.poll_read_ready(cx))?;
+        tried = try_read(socket, room);
     }
+    Poll::Ready(tried)
+}
+
+fn would_block(tried: &io::Result<usize>) -> bool {
+    matches!(tried, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Less than there was room for is all there was. The runtime, which would have it asked once more, is told so.
@@ -56,7 +60,7 @@ fn try_read(socket: &TcpStream, room: &mut [u8]) -> io::Result<usize> {
     some.map_or(tried, Ok)
 }
 
-/// Writes the pieces, as far as the peer has room.
+/// Writes the pieces, as far as the peer has room. One that is new has it, before the runtime knows of it.
 pub(super) fn poll_write(
     socket: &TcpStream,
     cx: &mut Context<'_>,
@@ -67,10 +71,10 @@ pub(super) fn poll_write(
         [piece] => Ok(send(socket, piece, next.flags())?),
         pieces => Ok(sendmsg(socket, pieces, &mut SendAncillaryBuffer::default(), next.flags())?),
     };
-    loop {
-        match socket.try_io(Interest::WRITABLE, call) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(socket.poll_write_ready(cx))?,
-            done => return Poll::Ready(done),
-        }
+    let mut tried = call();
+    while would_block(&tried) {
+        ready!(socket.poll_write_ready(cx))?;
+        tried = socket.try_io(Interest::WRITABLE, call);
     }
+    Poll::Ready(tried)
 }

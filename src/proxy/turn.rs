@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::task::Context;
 
 /// The thread's buffer: as much content as a session will look at in one call.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: usize = 128 * 1024;
 
 thread_local! {
     static BENCH: RefCell<Bench> = RefCell::new(Bench::default());

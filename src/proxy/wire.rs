@@ -6,7 +6,7 @@ use super::tls::{Failed, Part, Stream};
 use crate::event::Secured;
 use crate::session::Moment;
 use arrayvec::ArrayVec;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -76,11 +76,6 @@ impl Wire {
     /// The stream itself, where nothing else waits for it.
     pub(super) fn stream(&mut self) -> &mut Stream {
         &mut self.stream
-    }
-
-    /// Whether the first write will find room.
-    pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.stream.poll_write_ready(cx)
     }
 
     /// From here on a handshake is on: it begins once what waits is out. What was kept is forgotten: it came before, and
@@ -241,8 +236,7 @@ impl Wire {
     fn send_all(&mut self, cx: &mut Context<'_>, now: Moment, pieces: &mut Pieces<'_>, next: Next) {
         let mut written = 0;
         if !self.is_pending() && self.writing == Writing::Open {
-            let slices: ArrayVec<_, PIECES> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-            match self.stream.poll_say(cx, &slices, next) {
+            match self.write(cx, pieces, next) {
                 Poll::Ready(Ok(octets)) => written = octets,
                 Poll::Ready(Err(_)) => self.writing = Writing::Broken,
                 Poll::Pending => {}
@@ -258,6 +252,16 @@ impl Wire {
         pieces.clear();
         if self.is_pending() {
             self.waiting.get_or_insert_default().stuck.get_or_insert(now);
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, pieces: &Pieces<'_>, next: Next) -> Poll<io::Result<usize>> {
+        match pieces.as_slice() {
+            [piece] => self.stream.poll_say(cx, &[IoSlice::new(piece)], next),
+            pieces => {
+                let slices: ArrayVec<_, PIECES> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+                self.stream.poll_say(cx, &slices, next)
+            }
         }
     }
 

@@ -84,7 +84,7 @@ use proven::Proven;
 use std::net::SocketAddr;
 
 /// Octets of content that the session will look at in one call.
-const CONTENT_ROOM: usize = 64 * 1024;
+const CONTENT_ROOM: usize = 128 * 1024;
 
 /// What happened, other than octets.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -123,15 +123,6 @@ impl Stream {
         }
     }
 
-    /// Whether the first write will find room.
-    pub(in crate::proxy) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            // A socket that is broken already says so at the first read.
-            Self::Plain(socket) => socket.poll_write_ready(cx).map(|_| ()),
-            Self::Apart(_) => Poll::Ready(()),
-        }
-    }
-
     /// Whether it took octets that are not out yet.
     pub(in crate::proxy) fn owes(&self) -> bool {
         self.secured().is_some_and(|secure| secure.stream.get_ref().1.wants_write())
