@@ -2,6 +2,7 @@
 //! twenty times as long.
 
 use crate::smtp::date::civil;
+use std::cell::Cell;
 use std::fmt::Display;
 use std::io::Write;
 use std::net::IpAddr;
@@ -74,21 +75,61 @@ impl<'a> Line<'a> {
     /// RFC 3339, in UTC, to the millisecond.
     pub(super) fn time(&mut self, at: SystemTime) -> &mut Self {
         let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-        let (year, month, day) = civil(days);
-        self.padded::<4>("", year).padded::<2>("-", month).padded::<2>("-", day);
-        self.padded::<2>("T", second / 3600).padded::<2>(":", second / 60 % 60).padded::<2>(":", second % 60);
+        self.0.extend_from_slice(&Second::at(since.as_secs()).text);
         self.padded::<3>(".", since.subsec_millis()).text("Z")
     }
 
-    /// The digits of a number, three at a time.
+    /// The digits of a number: of nearly every count there is one.
+    #[inline]
     fn digits(&mut self, number: u64) -> &mut Self {
+        if number < 10 { self.padded::<1>("", number) } else { self.several(number) }
+    }
+
+    /// Three at a time.
+    fn several(&mut self, number: u64) -> &mut Self {
         match number {
-            ..10 => self.padded::<1>("", number),
-            10..100 => self.padded::<2>("", number),
+            ..100 => self.padded::<2>("", number),
             100..1000 => self.padded::<3>("", number),
             1000.. => self.digits(number / 1000).padded::<3>("", number % 1000),
         }
+    }
+}
+
+/// A second since 1970, in words.
+#[derive(Clone, Copy, Debug)]
+struct Second {
+    number: u64,
+    text: [u8; 19],
+}
+
+thread_local! {
+    /// The second of the thread's last line: the next line is likely to be of the same.
+    static LAST: Cell<Second> = Cell::new(Second::new(0));
+}
+
+impl Second {
+    /// The one of the last line, or another.
+    fn at(number: u64) -> Self {
+        let last = LAST.get();
+        if last.number == number {
+            return last;
+        }
+        let this = Self::new(number);
+        LAST.set(this);
+        this
+    }
+
+    /// All its digits are those of one number, and go where the pattern has a 0.
+    fn new(number: u64) -> Self {
+        let (days, second) = (number / 86_400, number % 86_400);
+        let (year, month, day) = civil(days);
+        let parts = [month, day, second / 3600, second / 60 % 60, second % 60];
+        let mut rest = parts.iter().fold(year % 10_000, |digits, part| digits * 100 + part);
+        let mut text = *b"0000-00-00T00:00:00";
+        for place in text.iter_mut().rev().filter(|place| **place == b'0') {
+            (*place, rest) = (last_digit(rest), rest / 10);
+        }
+        Self { number, text }
     }
 }
 
@@ -112,6 +153,9 @@ mod tests {
         for (millis, text) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_827_696_007, "2000-02-29T12:34:56.007Z"),
+            (951_827_696_999, "2000-02-29T12:34:56.999Z"),
+            (951_827_697_000, "2000-02-29T12:34:57.000Z"),
+            (951_827_696_010, "2000-02-29T12:34:56.010Z"),
             (4_107_542_399_999, "2100-02-28T23:59:59.999Z"),
             (253_402_300_799_120, "9999-12-31T23:59:59.120Z"),
         ] {
