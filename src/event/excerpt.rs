@@ -13,17 +13,11 @@ impl Excerpt {
     /// Keeps what a log may hold of `octets`: control and non-UTF-8 octets become `\xNN`.
     pub fn of(octets: &[u8]) -> Self {
         let cut = octets.get(..Self::CAP).unwrap_or(octets);
-        let mut text = String::with_capacity(cut.len());
-        for chunk in cut.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                match c {
-                    '"' | '\\' => text.extend(['\\', c]),
-                    c if is_harmless(c) => text.push(c),
-                    c => c.encode_utf8(&mut [0; 4]).bytes().for_each(|octet| push_escaped(&mut text, octet)),
-                }
-            }
-            chunk.invalid().iter().for_each(|octet| push_escaped(&mut text, *octet));
-        }
+        let mut text = match std::str::from_utf8(cut) {
+            // Nearly everything that is said.
+            Ok(plain) if plain.bytes().all(is_plain) => plain.to_owned(),
+            _ => escaped(cut),
+        };
         if cut.len() < octets.len() {
             text.push('…');
         }
@@ -42,6 +36,27 @@ impl fmt::Display for Excerpt {
     }
 }
 
+/// Whether an octet stands for itself, whatever is beside it.
+const fn is_plain(octet: u8) -> bool {
+    matches!(octet, b' '..=b'~') && !matches!(octet, b'"' | b'\\')
+}
+
+/// The octets as printable text, character by character.
+fn escaped(octets: &[u8]) -> String {
+    let mut text = String::with_capacity(octets.len());
+    for chunk in octets.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\\' => text.extend(['\\', c]),
+                c if is_harmless(c) => text.push(c),
+                c => c.encode_utf8(&mut [0; 4]).bytes().for_each(|octet| push_escaped(&mut text, octet)),
+            }
+        }
+        chunk.invalid().iter().for_each(|octet| push_escaped(&mut text, *octet));
+    }
+    text
+}
+
 /// Neither a control octet nor one of the invisible characters that turn or split a line on a terminal.
 fn is_harmless(c: char) -> bool {
     !c.is_control()
@@ -57,6 +72,16 @@ fn push_escaped(text: &mut String, octet: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_octet_is_plain_if_nothing_would_be_escaped_in_it() {
+        for octet in 0..=u8::MAX {
+            let itself = char::from(octet).to_string();
+            assert_eq!(is_plain(octet), octet.is_ascii() && escaped(&[octet]) == itself, "{octet:#04x}");
+            let among_others = [b'a', octet, b'z'];
+            assert_eq!(Excerpt::of(&among_others).as_str(), escaped(&among_others));
+        }
+    }
 
     #[test]
     fn an_excerpt_is_bounded_and_cannot_forge_a_line() {

@@ -201,9 +201,10 @@ impl Metrics {
             names: Rows::new(&NameVerdict::ALL, |verdict| {
                 of.names.with_label_values(&[name, verdict.name()])
             }),
-            violations: Rows::new(Violation::ALL, |violation| {
-                of.violations.with_label_values(&[name, violation.facts().name])
-            }),
+            violations: Violation::ALL
+                .iter()
+                .map(|violation| of.violations.with_label_values(&[name, violation.facts().name]))
+                .collect(),
             banned: self.bans.met(name),
             security: self.securities.listener(name),
         }
@@ -265,7 +266,11 @@ impl Metrics {
     fn count_verdict(&self, listener: &OfListener, decision: &Decision) {
         self.verdicts.count((decision.action, decision.force, Sort::of(decision.check)));
         match decision.check {
-            Check::Violation(violation) => listener.violations.count(violation),
+            Check::Violation(violation) => {
+                if let Some(violations) = listener.violations.get(violation.index()) {
+                    violations.inc();
+                }
+            }
             Check::Allowance(_) | Check::Signature(_) | Check::Rule(_) => self.rules.count(decision),
             Check::Verb(_)
             | Check::Limit(_)
@@ -301,7 +306,8 @@ pub struct OfListener {
     messages: Rows<Outcome>,
     recipients: Rows<Outcome>,
     names: Rows<NameVerdict>,
-    violations: Rows<Violation>,
+    /// In the order of the table of violations.
+    violations: Vec<IntCounter>,
     banned: IntCounter,
     security: OfSecurity,
 }
@@ -360,6 +366,16 @@ impl OfRelay {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prometheus::core::Metric;
+
+    #[test]
+    fn a_violation_is_counted_at_its_place() {
+        let listener = Metrics::new().listener("mx");
+        for violation in Violation::ALL {
+            let metric = listener.violations[violation.index()].metric();
+            assert!(metric.get_label().iter().any(|label| label.value() == violation.facts().name));
+        }
+    }
 
     #[test]
     fn series_exist_before_anything_happened() {

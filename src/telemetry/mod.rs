@@ -9,7 +9,7 @@
 //! | `security`, `upkeep` | those of TLS and AUTH; of certificates and reloads |
 //! | `lookups` | those of DNS |
 //! | `labels` | the words of closed enums, as labels |
-//! | `log` | one line for each session and each refusal |
+//! | `log`, `line` | one line for each session and each refusal; how a line is put together |
 //! | `queue` | the way from a session to a file, which never makes a session wait |
 //! | `endpoint` | `/metrics`, `/bans.txt`, `/live`, `/ready` |
 
@@ -19,6 +19,7 @@ pub mod endpoint;
 mod families;
 mod hits;
 mod labels;
+mod line;
 mod log;
 mod lookups;
 mod metrics;
@@ -74,8 +75,7 @@ impl Telemetry {
         Desk {
             metrics: self.metrics.listener(listener),
             relay: relay.clone(),
-            listener: listener.to_owned(),
-            profile: profile.to_owned(),
+            place: log::Place::new(listener, profile, relay.name()),
             telemetry: Arc::clone(self),
         }
     }
@@ -113,8 +113,7 @@ pub struct Desk {
     telemetry: Arc<Telemetry>,
     metrics: OfListener,
     relay: OfRelay,
-    listener: String,
-    profile: String,
+    place: log::Place,
 }
 
 impl Desk {
@@ -137,9 +136,8 @@ impl Desk {
     pub fn tell<'w>(&self, who: impl FnOnce() -> Who<'w>, event: &Event) {
         self.telemetry.metrics.count(&self.metrics, &self.relay, event);
         if log::is_worth_a_line(event) {
-            let (listener, profile, relay) = (&self.listener, &self.profile, self.relay.name());
-            let (place, who) = (log::Place { listener, profile, relay }, who());
-            self.telemetry.queue.push(|line| log::write(line, place, who, event));
+            let who = who();
+            self.telemetry.queue.push(|lines| log::write(lines, &self.place, who, event));
         }
     }
 }
