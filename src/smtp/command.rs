@@ -10,6 +10,7 @@ mod argument;
 mod tests;
 
 pub use super::base64::is_base64;
+use super::decimal;
 use super::parameter::{Body, Keyword, Parameter, Parameters};
 use super::path::{ForwardPath, Host, ReversePath};
 use super::verb::Verb;
@@ -141,7 +142,8 @@ impl Command<'_> {
                 encode_parameters(parameters, keep, 0, out);
             }
             Argument::Chunk { size, last } => {
-                word(size.to_string().as_bytes(), out);
+                out.push(b' ');
+                decimal::write(*size, out);
                 if *last {
                     word(b"LAST", out);
                 }
@@ -171,12 +173,15 @@ fn encode_parameters(
 ) {
     for parameter in parameters.iter().filter(|parameter| keep(parameter)) {
         out.push(b' ');
-        match (parameter.keyword, parameter.value.and_then(argument::number)) {
-            (Some(Keyword::Size), Some(size)) if growth > 0 => {
-                let size = size.saturating_add(growth).to_string();
-                Parameter { value: Some(size.as_bytes()), ..parameter }.encode(out);
+        let size =
+            if growth > 0 && parameter.keyword == Some(Keyword::Size) { parameter.value } else { None };
+        match size.and_then(decimal::read) {
+            Some(size) => {
+                let mut grown = Vec::new();
+                decimal::write(size.saturating_add(growth), &mut grown);
+                Parameter { value: Some(&grown), ..parameter }.encode(out);
             }
-            _ => parameter.encode(out),
+            None => parameter.encode(out),
         }
     }
 }
@@ -197,7 +202,7 @@ pub fn declared(parameters: &Parameters<'_>) -> Declared {
     let mut declared = Declared::default();
     for parameter in parameters.iter() {
         match (parameter.keyword, parameter.value) {
-            (Some(Keyword::Size), Some(value)) => declared.size = argument::number(value),
+            (Some(Keyword::Size), Some(value)) => declared.size = decimal::read(value),
             (Some(Keyword::Body), Some(value)) => declared.body = Body::from_value(value).unwrap_or_default(),
             (Some(Keyword::SmtpUtf8), _) => declared.smtputf8 = true,
             _ => {}

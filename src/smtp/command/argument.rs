@@ -219,8 +219,3 @@ fn domains(input: &[u8]) -> Parsed<'_, &[u8]> {
     let dotted = || verify(domain, |domain: &[u8]| domain.contains(&b'.'));
     recognize((dotted(), many0_count((char(','), dotted())))).parse(input)
 }
-
-/// A number of at most 20 digits, all of the text.
-pub(super) fn number(text: &[u8]) -> Option<u64> {
-    all_consuming(parameter::number).parse(text).ok().map(|(_, number)| number)
-}
