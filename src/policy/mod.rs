@@ -43,7 +43,7 @@ pub mod verdict;
 mod wildcard;
 
 use crate::smtp::extension::{Extension, Extensions};
-use crate::smtp::parameter::Keyword;
+use crate::smtp::parameter::{Keyword, Keywords};
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Kind, Response, Violation};
@@ -56,7 +56,7 @@ use ration::Ration;
 use rule::{Exemptions, RuleIndex};
 use source::{Diagnostic, Place};
 use std::cell::LazyCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,8 +80,9 @@ pub struct Policy {
     mode: Mode,
     /// By the place of the verb in its table.
     verbs: Vec<Option<VerbRule>>,
-    parameters: HashSet<Keyword>,
+    parameters: Keywords,
     offer: Extensions,
+    offerable: agreement::Offerable,
     banner: Banner,
     greeting_wait: Duration,
     line_ends: LineEnds,
@@ -176,7 +177,7 @@ impl Policy {
 
     /// Whether `[verbs] MAIL/RCPT parameters` lists this keyword (BODY etc.).
     pub fn permits_parameter(&self, keyword: Keyword) -> bool {
-        self.parameters.contains(&keyword)
+        self.parameters.contains(keyword)
     }
 
     /// `[tls]`

@@ -5,11 +5,10 @@ use super::content::Content;
 use super::exchange::{Asked, Cleared, Own, Words};
 use super::hello::Hello;
 use super::link::{self, Link};
-use super::offer::Announced;
 use super::opening::Need;
 use super::phase::{Phase, Stage};
 use super::transaction::{Standing, Transaction};
-use super::{Connect, Output, Session, WhenDown, replies};
+use super::{Connect, Offer, Output, Session, WhenDown, replies};
 use crate::event::{Ending, Event, Fate, LinkFailure, Origin, Outcome};
 use crate::policy::verdict::{Refusal, Verdict};
 use crate::smtp::command::{self, Argument, Command};
@@ -184,8 +183,7 @@ impl Session {
         if let Link::Open { hello, .. } = &self.link
             && *hello != spoken
         {
-            let announced = Announced::of(&self.setting.policy, &self.offer(), &self.proven);
-            let hello = Hello::new(verb, name, announced, held);
+            let hello = Hello::new(verb, name, self.announces(), held);
             self.exchange.forward(now, cleared, (|_| false, 0), Asked::Hello(Box::new(hello)), out);
             return Turn::Taken(Fate::Forwarded);
         }
@@ -203,23 +201,19 @@ impl Session {
             }
         }
         self.forget_transaction(now, out);
-        let announced = Announced::of(&self.setting.policy, &self.offer(), &self.proven);
-        self.introduce(Hello::new(verb, name, announced, held), out);
+        self.introduce(Hello::new(verb, name, self.announces(), held), out);
         Turn::Taken(Fate::Answered)
     }
 
     /// A hello is accepted: everything before it is forgotten (RFC 5321 4.1.4).
     pub(super) fn introduce(&mut self, hello: Hello, out: &mut Output) {
-        let (name, offer) = (&self.setting.station.name, self.offer());
-        let (announced, verb) = (hello.announced, hello.verb);
-        self.exchange.reply(
-            None,
-            |octets| match verb {
-                Verb::Helo => octets.extend_from_slice(format!("250 {name}\r\n").as_bytes()),
-                _ => announced.encode(name, &offer, octets),
-            },
-            out,
-        );
+        let Self { link, setting, exchange, .. } = self;
+        let (name, offer) = (&setting.station.name, Offer::known(link, setting));
+        let write = |octets: &mut Vec<u8>| match hello.verb {
+            Verb::Helo => octets.extend_from_slice(format!("250 {name}\r\n").as_bytes()),
+            _ => hello.announced.encode(name, offer, octets),
+        };
+        exchange.reply(None, write, out);
         out.tell(Event::Reply { code: Code::OK, origin: Origin::Gate });
         self.phase = Phase::Introduced(Box::new(hello), Stage::Idle);
     }

@@ -10,7 +10,7 @@ use super::hello::Hello;
 use super::offer::{self, Announced, Offer};
 use super::phase::Place;
 use super::transaction::Transaction;
-use super::{Session, link::Link, replies};
+use super::{Session, replies};
 use crate::policy::allowance::Charge;
 use crate::policy::condition::{CommandScene, HelloScene, MailScene, Point, Scene};
 use crate::policy::limits::Limit;
@@ -24,7 +24,6 @@ use crate::smtp::path::{ForwardPath, ReversePath};
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Kind, Response, Violation};
-use std::sync::Arc;
 use view::View;
 
 /// A judgement with what it leaves behind.
@@ -143,19 +142,13 @@ impl Session {
     }
 
     /// What the relay offers, as far as we know.
-    pub(super) fn offer(&self) -> Arc<Offer> {
-        match &self.link {
-            Link::Open { offer, .. } => Arc::clone(offer),
-            _ => self.setting.learned.clone().unwrap_or_default(),
-        }
+    pub(super) fn offer(&self) -> &Offer {
+        Offer::known(&self.link, &self.setting)
     }
 
     /// The extensions among it.
     pub(super) fn offered(&self) -> Extensions {
-        match &self.link {
-            Link::Open { offer, .. } => offer.extensions,
-            _ => self.setting.learned.as_ref().map_or(Extensions::NONE, |offer| offer.extensions),
-        }
+        self.offer().extensions
     }
 
     /// Which verb may come, by what is neither stage nor transaction.
@@ -167,11 +160,16 @@ impl Session {
         }
     }
 
+    /// What a client is offered now.
+    pub(super) fn announces(&self) -> Announced {
+        Announced::of(&self.setting.policy, self.offer(), &self.proven)
+    }
+
     /// The limits in force, also before a hello.
     pub(super) fn announced(&self) -> Announced {
         match self.phase.hello() {
             Some(hello) => hello.announced,
-            None => Announced::of(&self.setting.policy, &self.offer(), &self.proven).bare(),
+            None => Announced::before_hello(&self.setting.policy, self.offer()),
         }
     }
 }

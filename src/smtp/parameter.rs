@@ -97,6 +97,29 @@ impl Keyword {
     }
 }
 
+/// A set of keywords, a bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keywords(u32);
+
+const _: () = assert!(Keyword::COUNT <= 32, "a set has a bit for each row");
+
+impl Keywords {
+    const fn bit(keyword: Keyword) -> u32 {
+        1 << keyword.index()
+    }
+
+    /// Whether it is in.
+    pub const fn contains(self, keyword: Keyword) -> bool {
+        self.0 & Self::bit(keyword) != 0
+    }
+}
+
+impl FromIterator<Keyword> for Keywords {
+    fn from_iter<I: IntoIterator<Item = Keyword>>(keywords: I) -> Self {
+        Self(keywords.into_iter().fold(0, |bits, keyword| bits | Self::bit(keyword)))
+    }
+}
+
 /// One parameter as written.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter<'a> {
