@@ -11,7 +11,7 @@ use super::transaction::{Standing, Transaction};
 use super::{Connect, Offer, Output, Session, WhenDown, replies};
 use crate::event::{Ending, Event, Fate, LinkFailure, Origin, Outcome};
 use crate::policy::verdict::{Refusal, Verdict};
-use crate::smtp::command::{self, Argument, Command};
+use crate::smtp::command::{Argument, Command};
 use crate::smtp::extension::{Extension, Extensions};
 use crate::smtp::mechanism::Mechanism;
 use crate::smtp::parameter::{Body, Parameter};
@@ -234,18 +234,17 @@ impl Session {
         held: Option<Box<Refusal>>,
         out: &mut Output,
     ) -> Turn {
-        let Ok(Argument::Mail { parameters, .. }) = &command.argument else { return Turn::Waits };
-        let declared = command::declared(parameters);
+        let Ok(Argument::Mail { path, parameters }) = command.argument else { return Turn::Waits };
         let late = self.connect() == Connect::Recipient && !matches!(self.link, Link::Open { .. });
         if late {
-            let transaction = Transaction::new(command, declared, Standing::Here, held);
+            let transaction = Transaction::new(path, parameters, Standing::Here, held);
             self.phase.turn(Stage::Mail(Box::new(transaction)));
             self.answer(&replies::SENDER_OK, out);
             return Turn::Taken(Fate::Answered);
         }
         let turn = self.forward(now, command, cleared, out);
         if turn == Turn::Taken(Fate::Forwarded) {
-            let transaction = Transaction::new(command, declared, Standing::There, held);
+            let transaction = Transaction::new(path, parameters, Standing::There, held);
             self.phase.turn(Stage::Mail(Box::new(transaction)));
         }
         turn

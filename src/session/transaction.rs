@@ -3,7 +3,7 @@
 use super::exchange::Words;
 use crate::policy::condition::MailScene;
 use crate::policy::verdict::Refusal;
-use crate::smtp::command::{self, Argument, Command, Declared};
+use crate::smtp::command::{self, Command, Declared};
 use crate::smtp::parameter::Parameters;
 use crate::smtp::path::{HostKind, Mailbox, ReversePath};
 use crate::smtp::verb::Verb;
@@ -56,16 +56,11 @@ pub(crate) enum Standing {
 impl Transaction {
     /// Keeps a sound MAIL.
     pub(crate) fn new(
-        command: &Command<'_>,
-        declared: Declared,
+        path: ReversePath<'_>,
+        parameters: Parameters<'_>,
         standing: Standing,
         held: Option<Box<Refusal>>,
     ) -> Self {
-        let (path, parameters) = match &command.argument {
-            Ok(Argument::Mail { path, parameters }) => (*path, parameters.octets()),
-            // A command with a fault does not come here; its line would be empty and refused as such.
-            _ => (ReversePath::Null, 0),
-        };
         let sender = match path {
             ReversePath::Mailbox(mailbox) => {
                 let at = BEFORE_PATH.len().saturating_add(mailbox.local.len());
@@ -76,14 +71,17 @@ impl Transaction {
         };
         let end = sender.map_or(BEFORE_PATH.len(), |sender| sender.end);
         // Nearly every line is written as it was spoken, and then it fits to the octet.
-        let mut line = Vec::with_capacity(end.saturating_add(parameters).saturating_add(BEHIND_PATH.len()));
-        let _ = command.encode(|_| true, &mut line);
+        let length = end.saturating_add(parameters.octets()).saturating_add(BEHIND_PATH.len());
+        let mut line = Vec::with_capacity(length);
+        // What is sound can be written.
+        let _ = Command::mail(path, parameters).encode(|_| true, &mut line);
+        let declared = command::declared(&parameters);
         Self { line: line.into(), sender, declared, standing, asked: 0, accepted: 0, held }
     }
 
-    /// The MAIL command, understood again.
+    /// The MAIL command, as it was understood.
     pub(crate) fn command(&self) -> Command<'_> {
-        command::parse(self.line())
+        Command::mail(self.path(), self.parameters())
     }
 
     /// For rules.
@@ -94,13 +92,8 @@ impl Transaction {
     /// Its parameters.
     pub(crate) fn parameters(&self) -> Parameters<'_> {
         let end = self.sender.map_or(BEFORE_PATH.len(), |sender| sender.end);
-        let text = self.line().get(end.saturating_add(1)..).unwrap_or_default();
-        Parameters::of_sound(Verb::Mail, text)
-    }
-
-    /// Without CRLF.
-    fn line(&self) -> &[u8] {
-        self.line.strip_suffix(b"\r\n").unwrap_or_default()
+        let line = self.line.strip_suffix(b"\r\n").unwrap_or_default();
+        Parameters::of_sound(Verb::Mail, line.get(end.saturating_add(1)..).unwrap_or_default())
     }
 
     fn path(&self) -> ReversePath<'_> {
@@ -114,6 +107,7 @@ impl Transaction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::smtp::command::Argument;
 
     #[test]
     fn what_is_kept_is_what_was_understood() {
@@ -127,10 +121,12 @@ mod tests {
         ] {
             let command = command::parse(line.as_bytes());
             let Ok(Argument::Mail { path, parameters }) = &command.argument else { panic!("{line}") };
-            let kept = Transaction::new(&command, Declared::default(), Standing::Here, None);
+            let kept = Transaction::new(*path, *parameters, Standing::Here, None);
             assert_eq!(kept.path(), *path, "{line}");
             assert_eq!(kept.parameters(), *parameters, "{line}");
             assert_eq!(kept.command().argument, command.argument, "{line}");
+            let again = command::parse(kept.line.strip_suffix(b"\r\n").unwrap());
+            assert_eq!(kept.command().argument, again.argument, "{line}");
         }
     }
 }

@@ -108,7 +108,14 @@ pub fn parse(line: &[u8]) -> Command<'_> {
     Command { verb, spoken, argument, sloppy }
 }
 
-impl Command<'_> {
+impl<'a> Command<'a> {
+    /// A MAIL whose argument was found sound before.
+    pub(crate) fn mail(path: ReversePath<'a>, parameters: Parameters<'a>) -> Self {
+        let spoken = Verb::Mail.facts().name.as_bytes();
+        let argument = Ok(Argument::Mail { path, parameters });
+        Self { verb: Verb::Mail, spoken, argument, sloppy: Violations::NONE }
+    }
+
     /// Writes the canonical line with CRLF, if the command is sound and may ever pass; else nothing, and says
     /// why. `keep` says which parameters go on (others are consumed here).
     pub fn encode(&self, keep: impl Fn(&Parameter<'_>) -> bool, out: &mut Vec<u8>) -> Result<(), Violation> {
