@@ -314,17 +314,17 @@ impl Policy {
     ) -> Option<Refusal> {
         // Asked once a rule fits: most commands fit none.
         let always = LazyCell::new(|| scene.rcpt.is_some_and(|path| self.always(&path)));
-        for check in self.index.fitting(point, scene) {
+        self.index.decide(point, scene, |check| {
             if matches!(check, Check::Rule(_)) && *always {
-                continue;
+                return None;
             }
             match (self.weigh(check, scene), self.refusal(check, scene.client.ip())) {
-                (Weight::Enforce, Some(refusal)) => return Some(refusal),
+                (Weight::Enforce, refusal) => return refusal,
                 (Weight::Observe, Some(refusal)) => observed(refusal),
                 _ => {}
             }
-        }
-        None
+            None
+        })
     }
 
     fn refusal(&self, check: Check, client: IpAddr) -> Option<Refusal> {

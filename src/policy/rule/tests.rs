@@ -206,7 +206,13 @@ fn found_and_asked(index: &RuleIndex, scene: &Scene<'_>) -> (Vec<Check>, Vec<Che
     let point = Point::Command(Verb::Rcpt);
     let all = index.order(point).into_iter().flat_map(|order| &order.checks);
     let asked = all.copied().filter(|check| index.fits(*check, scene)).collect();
-    (index.fitting(point, scene).collect(), asked)
+    let mut found = Vec::new();
+    let decided: Option<()> = index.decide(point, scene, |check| {
+        found.push(check);
+        None
+    });
+    assert_eq!(decided, None);
+    (found, asked)
 }
 
 /// More groups at once than a look-up can keep.
