@@ -13,6 +13,9 @@ impl Excerpt {
     /// Keeps what a log may hold of `octets`: control and non-UTF-8 octets become `\xNN`.
     pub fn of(octets: &[u8]) -> Self {
         let cut = octets.get(..Self::CAP).unwrap_or(octets);
+        if let Some(text) = as_it_is(cut).filter(|_| cut.len() == octets.len()) {
+            return Self(text.into());
+        }
         let mut text = String::with_capacity(cut.len());
         for chunk in cut.utf8_chunks() {
             for c in chunk.valid().chars() {
@@ -40,6 +43,14 @@ impl fmt::Display for Excerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// What can be told as it is: printable ASCII that needs no escape, as nearly everything that clients say.
+fn as_it_is(octets: &[u8]) -> Option<&str> {
+    let plain = |octet: u8| matches!(octet, b' '..=b'~') & !matches!(octet, b'"' | b'\\');
+    // Without a way out in the middle it is seen many octets at a time.
+    let plain = octets.iter().fold(true, |all, octet| all & plain(*octet));
+    std::str::from_utf8(octets).ok().filter(|_| plain)
 }
 
 /// Neither a control octet nor one of the invisible characters that turn or split a line on a terminal.

@@ -177,18 +177,17 @@ impl Session {
         held: Option<Box<Refusal>>,
         out: &mut Output,
     ) -> Turn {
-        let spoken = link::spoken(verb, name.octets());
         let eager = matches!(self.connect(), Connect::Accept | Connect::Hello);
         let learned = self.setting.learned.is_some() && !eager;
         if let Link::Open { hello, .. } = &self.link
-            && *hello != spoken
+            && !link::says(hello, verb, name.octets())
         {
             let hello = Hello::new(verb, name, self.announces(), held);
             self.exchange.forward(now, cleared, (|_| false, 0), Asked::Hello(Box::new(hello)), out);
             return Turn::Taken(Fate::Forwarded);
         }
         if !learned {
-            match self.need_link(now, Some(spoken), out) {
+            match self.need_link(now, Some(link::spoken(verb, name.octets())), out) {
                 Need::Waits => return Turn::Waits,
                 Need::Failed(why, words) => {
                     let greets =

@@ -88,7 +88,8 @@ impl Session {
                 }
                 (Banner::Text(text), _) => octets.extend_from_slice(text.as_bytes()),
                 (Banner::Name | Banner::Relay, _) => {
-                    octets.extend_from_slice(format!("{name} ESMTP").as_bytes());
+                    octets.extend_from_slice(name.as_bytes());
+                    octets.extend_from_slice(b" ESMTP");
                 }
             }
             octets.extend_from_slice(b"\r\n");
