@@ -164,8 +164,7 @@ table! {
 impl Extension {
     /// From an EHLO line or a rule file, in any case.
     pub fn from_keyword(keyword: &[u8]) -> Option<Extension> {
-        let named = |e: &Extension| e.facts().keyword.as_bytes().eq_ignore_ascii_case(keyword);
-        Self::ALL.iter().copied().find(named)
+        Self::named(keyword)
     }
 }
 

@@ -79,7 +79,7 @@ impl Keyword {
 
     /// From the wire or a rule file, in any case.
     pub fn from_wire(name: &[u8]) -> Option<Keyword> {
-        Self::ALL.iter().copied().find(|keyword| keyword.name().as_bytes().eq_ignore_ascii_case(name))
+        Self::named(name)
     }
 
     /// The verb that takes it.
@@ -206,10 +206,13 @@ impl<'a> Parameters<'a> {
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = Parameter<'a>> + use<'a> {
         let verb = self.verb;
+        let is_equals = |octet: &u8| *octet == b'=';
         let words = self.text.split(|octet| matches!(octet, b' ' | b'\t')).filter(|word| !word.is_empty());
-        words.map(move |word| match memchr::memchr(b'=', word).and_then(|at| word.split_at_checked(at)) {
-            Some((name, value)) => Parameter::of(verb, name, value.get(1..)),
-            None => Parameter::of(verb, word, None),
+        words.map(move |word| {
+            match word.iter().position(is_equals).and_then(|at| word.split_at_checked(at)) {
+                Some((name, value)) => Parameter::of(verb, name, value.get(1..)),
+                None => Parameter::of(verb, word, None),
+            }
         })
     }
 }
