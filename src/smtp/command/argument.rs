@@ -105,10 +105,10 @@ fn hello<'a>(text: &'a [u8], sloppy: &mut Violations) -> Outcome<'a> {
     if text.len() > NAME_CAP {
         return Err(Violation::DomainTooLong);
     }
-    let bare = std::str::from_utf8(text).is_ok_and(|text| text.parse::<IpAddr>().is_ok());
-    let parsed: Parsed<'_, _> = all_consuming(host).parse(text);
-    match parsed {
-        _ if bare => sloppy.insert(Violation::BareAddress),
+    let bare = || std::str::from_utf8(text).is_ok_and(|text| text.parse::<IpAddr>().is_ok());
+    match all_consuming(host).parse(text) {
+        // Of what is a name by the letter only an address of IPv4 is none, and that ends with a digit.
+        Ok((_, Host::Domain([.., b'0'..=b'9']))) | Err(_) if bare() => sloppy.insert(Violation::BareAddress),
         Ok((_, Host::Domain(name))) if name.contains(&b'_') => sloppy.insert(Violation::HelloSyntax),
         Ok((_, host)) => return Ok(Argument::Hello(host)),
         Err(_) => sloppy.insert(Violation::HelloSyntax),
