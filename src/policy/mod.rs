@@ -43,7 +43,7 @@ pub mod verdict;
 mod wildcard;
 
 use crate::smtp::extension::{Extension, Extensions};
-use crate::smtp::parameter::{Keyword, Keywords};
+use crate::smtp::parameter::Keywords;
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Kind, Response, Violation};
@@ -175,9 +175,9 @@ impl Policy {
         self.offer
     }
 
-    /// Whether `[verbs] MAIL/RCPT parameters` lists this keyword (BODY etc.).
-    pub fn permits_parameter(&self, keyword: Keyword) -> bool {
-        self.parameters.contains(keyword)
+    /// Whether `[verbs] MAIL/RCPT parameters` lists all of these keywords (BODY etc.).
+    pub fn permits_parameters(&self, keywords: Keywords) -> bool {
+        keywords.are_among(self.parameters)
     }
 
     /// `[tls]`

@@ -31,15 +31,11 @@ pub(super) enum Turn {
 /// Whether a command uses what the relay does not offer (any more). SIZE and AUTH are understood here, and need not go
 /// on.
 fn uses_more(command: &Command<'_>, offered: Extensions) -> bool {
-    let gone = |parameter: Parameter<'_>| {
-        parameter.needs().is_none_or(|needed| {
-            !matches!(needed, Extension::Size | Extension::Auth) && !offered.contains(needed)
-        })
-    };
+    let there = offered.with(Extension::Size).with(Extension::Auth);
     let locked = command.verb.facts().unlocked_by.is_some_and(|extension| !offered.contains(extension));
     match &command.argument {
         Ok(Argument::Mail { parameters, .. } | Argument::Rcpt { parameters, .. }) => {
-            parameters.iter().any(gone)
+            !parameters.gist().needs.is_some_and(|needs| needs.are_among(there))
         }
         Ok(_) => locked,
         Err(_) => false,
@@ -331,7 +327,7 @@ impl Session {
         if let Phase::Introduced(_, stage) = &mut self.phase {
             *stage = match std::mem::replace(stage, Stage::Idle) {
                 Stage::Mail(transaction) => {
-                    let binary = transaction.declared.body == Body::BinaryMime;
+                    let binary = transaction.declared().body == Body::BinaryMime;
                     Stage::Chunks(transaction, Box::new(Content::chunks(ends, binary, limits, edit, budget)))
                 }
                 other => other,

@@ -17,9 +17,9 @@ use crate::policy::limits::Limit;
 use crate::policy::verdict::{Action, Check, Refusal, Verdict};
 use crate::policy::{Mode, Weight};
 use crate::smtp::base64::LONGEST_LINE;
-use crate::smtp::command::{self, Argument, Command};
+use crate::smtp::command::{Argument, Command};
 use crate::smtp::extension::Extensions;
-use crate::smtp::parameter::{Body, Keyword, Parameters};
+use crate::smtp::parameter::{Body, Gist, Parameters};
 use crate::smtp::path::{ForwardPath, ReversePath};
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
@@ -129,7 +129,7 @@ impl Session {
         match &command.argument {
             Ok(Argument::Hello(name)) => scene.hello = Some(HelloScene { verb: command.verb, name: *name }),
             Ok(Argument::Mail { path, parameters }) => {
-                scene.mail = Some(MailScene { path: *path, size: command::declared(parameters).size });
+                scene.mail = Some(MailScene { path: *path, size: parameters.gist().declared.size });
                 scene.parameters = Some(*parameters);
             }
             Ok(Argument::Rcpt { path, parameters }) => {
@@ -198,7 +198,7 @@ impl Judge<'_> {
             .admits(command.verb)
             .and_then(|()| self.session.admits(command.verb))
             .map_err(|fault| violation(fault, Response::Reject))?;
-        let body = self.session.phase.transaction().map(|mail| mail.declared.body);
+        let body = self.session.phase.transaction().map(|mail| mail.declared().body);
         if command.verb == Verb::Data && body == Some(Body::BinaryMime) {
             // RFC 3030 3: what has no lines cannot end in one.
             return Err(violation(Violation::BadSequence, Response::Reject).into());
@@ -293,7 +293,7 @@ impl Judge<'_> {
         match &command.argument {
             Ok(Argument::Mail { path, parameters }) => {
                 self.offered(parameters, announced.extensions)?;
-                let declared = command::declared(parameters);
+                let declared = parameters.gist().declared;
                 let eight_bit = matches!(path, ReversePath::Mailbox(mailbox) if mailbox.is_eight_bit());
                 if eight_bit && !declared.smtputf8 {
                     return self.break_rule(Violation::EightBitReversePath);
@@ -307,7 +307,7 @@ impl Judge<'_> {
             Ok(Argument::Rcpt { path, parameters }) => {
                 self.offered(parameters, announced.extensions)?;
                 let eight_bit = matches!(path, ForwardPath::Mailbox(mailbox) if mailbox.is_eight_bit());
-                let utf8 = self.session.phase.transaction().is_some_and(|mail| mail.declared.smtputf8);
+                let utf8 = self.session.phase.transaction().is_some_and(|mail| mail.declared().smtputf8);
                 if eight_bit && !utf8 { self.break_rule(Violation::EightBitForwardPath) } else { Ok(()) }
             }
             _ => Ok(()),
@@ -317,12 +317,10 @@ impl Judge<'_> {
     /// Each parameter must be known, offered in this session and permitted.
     fn offered(&mut self, parameters: &Parameters<'_>, offered: Extensions) -> Result<(), Refusal> {
         let policy = &self.session.setting.policy;
-        let permits = |keyword: Keyword| policy.mode() == Mode::Monitor || policy.permits_parameter(keyword);
-        let stranger = parameters.iter().any(|parameter| {
-            !parameter.needs().is_some_and(|extension| offered.contains(extension))
-                || !parameter.keyword.is_some_and(permits)
-        });
-        if stranger { self.break_rule(Violation::ParameterUnknown) } else { Ok(()) }
+        let Gist { keywords, needs, .. } = parameters.gist();
+        let permitted = policy.mode() == Mode::Monitor || policy.permits_parameters(keywords);
+        let known = permitted && needs.is_some_and(|needs| needs.are_among(offered));
+        if known { Ok(()) } else { self.break_rule(Violation::ParameterUnknown) }
     }
 
     /// Signatures and opinions. Those that may wait for the first recipient are given back.

@@ -3,8 +3,8 @@
 use super::exchange::Words;
 use crate::policy::condition::MailScene;
 use crate::policy::verdict::Refusal;
-use crate::smtp::command::{self, Command, Declared};
-use crate::smtp::parameter::Parameters;
+use crate::smtp::command::Command;
+use crate::smtp::parameter::{Declared, Gist, Parameters};
 use crate::smtp::path::{HostKind, Mailbox, ReversePath};
 use crate::smtp::verb::Verb;
 
@@ -21,7 +21,8 @@ pub(crate) struct Transaction {
     line: Box<[u8]>,
     /// Where its reverse-path stands; none: it is the null one.
     sender: Option<Sender>,
-    pub(crate) declared: Declared,
+    /// What its parameters come to.
+    gist: Gist,
     /// Where it stands at the relay.
     pub(crate) standing: Standing,
     /// RCPT commands that were not refused here.
@@ -75,8 +76,8 @@ impl Transaction {
         let mut line = Vec::with_capacity(length);
         // What is sound can be written.
         let _ = Command::mail(path, parameters).encode(|_| true, &mut line);
-        let declared = command::declared(&parameters);
-        Self { line: line.into(), sender, declared, standing, asked: 0, accepted: 0, held }
+        let gist = parameters.gist();
+        Self { line: line.into(), sender, gist, standing, asked: 0, accepted: 0, held }
     }
 
     /// The MAIL command, as it was understood.
@@ -84,16 +85,22 @@ impl Transaction {
         Command::mail(self.path(), self.parameters())
     }
 
+    /// What its parameters declare.
+    pub(crate) fn declared(&self) -> Declared {
+        self.gist.declared
+    }
+
     /// For rules.
     pub(crate) fn scene(&self) -> MailScene<'_> {
-        MailScene { path: self.path(), size: self.declared.size }
+        MailScene { path: self.path(), size: self.gist.declared.size }
     }
 
     /// Its parameters.
     pub(crate) fn parameters(&self) -> Parameters<'_> {
         let end = self.sender.map_or(BEFORE_PATH.len(), |sender| sender.end);
         let line = self.line.strip_suffix(b"\r\n").unwrap_or_default();
-        Parameters::of_sound(Verb::Mail, line.get(end.saturating_add(1)..).unwrap_or_default())
+        let text = line.get(end.saturating_add(1)..).unwrap_or_default();
+        Parameters::of_sound(Verb::Mail, text, self.gist)
     }
 
     fn path(&self) -> ReversePath<'_> {
@@ -107,7 +114,7 @@ impl Transaction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::smtp::command::Argument;
+    use crate::smtp::command::{self, Argument};
 
     #[test]
     fn what_is_kept_is_what_was_understood() {

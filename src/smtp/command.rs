@@ -11,7 +11,7 @@ mod tests;
 
 pub use super::base64::is_base64;
 use super::decimal;
-use super::parameter::{Body, Keyword, Parameter, Parameters};
+use super::parameter::{Keyword, Parameter, Parameters};
 use super::path::{ForwardPath, Host, ReversePath};
 use super::verb::Verb;
 use super::violation::{Violation, Violations};
@@ -191,29 +191,4 @@ fn encode_parameters(
             None => parameter.encode(out),
         }
     }
-}
-
-/// What MAIL's parameters declare.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Declared {
-    /// SIZE (RFC 1870 3).
-    pub size: Option<u64>,
-    /// BODY (RFC 6152 2, RFC 3030 3).
-    pub body: Body,
-    /// SMTPUTF8 (RFC 6531 3.4).
-    pub smtputf8: bool,
-}
-
-/// Reads SIZE, BODY and SMTPUTF8.
-pub fn declared(parameters: &Parameters<'_>) -> Declared {
-    let mut declared = Declared::default();
-    for parameter in parameters.iter() {
-        match (parameter.keyword, parameter.value) {
-            (Some(Keyword::Size), Some(value)) => declared.size = decimal::read(value),
-            (Some(Keyword::Body), Some(value)) => declared.body = Body::from_value(value).unwrap_or_default(),
-            (Some(Keyword::SmtpUtf8), _) => declared.smtputf8 = true,
-            _ => {}
-        }
-    }
-    declared
 }

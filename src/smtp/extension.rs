@@ -199,6 +199,11 @@ impl Extensions {
         self.0 & Self::of(extension).0 != 0
     }
 
+    /// Whether all of them are among others.
+    pub const fn are_among(self, others: Extensions) -> bool {
+        self.0 & !others.0 == 0
+    }
+
     /// With it.
     #[must_use]
     pub const fn with(self, extension: Extension) -> Extensions {

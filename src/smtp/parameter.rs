@@ -1,5 +1,6 @@
 //! `keyword=value` behind a path (RFC 5321 4.1.2), with the grammar of every registered one.
 
+mod gist;
 mod value;
 
 use super::extension::Extension;
@@ -8,6 +9,7 @@ use super::table::table;
 use super::verb::Verb;
 use super::violation::{Violation, Violations};
 use arrayvec::ArrayVec;
+pub use gist::{Declared, Gist, Keywords};
 use nom::Parser;
 use nom::bytes::complete::{take_while, take_while1};
 use nom::character::complete::{char, satisfy};
@@ -97,29 +99,6 @@ impl Keyword {
     }
 }
 
-/// A set of keywords, a bit each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keywords(u32);
-
-const _: () = assert!(Keyword::COUNT <= 32, "a set has a bit for each row");
-
-impl Keywords {
-    const fn bit(keyword: Keyword) -> u32 {
-        1 << keyword.index()
-    }
-
-    /// Whether it is in.
-    pub const fn contains(self, keyword: Keyword) -> bool {
-        self.0 & Self::bit(keyword) != 0
-    }
-}
-
-impl FromIterator<Keyword> for Keywords {
-    fn from_iter<I: IntoIterator<Item = Keyword>>(keywords: I) -> Self {
-        Self(keywords.into_iter().fold(0, |bits, keyword| bits | Self::bit(keyword)))
-    }
-}
-
 /// One parameter as written.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter<'a> {
@@ -190,12 +169,18 @@ pub struct Parameters<'a> {
     verb: Verb,
     /// What stands behind the path; sound.
     text: &'a [u8],
+    gist: Gist,
 }
 
 impl<'a> Parameters<'a> {
     /// Those of a line that was found sound before.
-    pub(crate) fn of_sound(verb: Verb, text: &'a [u8]) -> Self {
-        Self { verb, text }
+    pub(crate) fn of_sound(verb: Verb, text: &'a [u8], gist: Gist) -> Self {
+        Self { verb, text, gist }
+    }
+
+    /// What they come to.
+    pub fn gist(&self) -> Gist {
+        self.gist
     }
 
     /// How many octets they take up on the line.
@@ -262,13 +247,11 @@ pub(super) fn parameters<'a>(
     text: &'a [u8],
     sloppy: &mut Violations,
 ) -> Result<Parameters<'a>, Violation> {
-    if !text.is_empty() {
-        check(verb, text, sloppy)?;
-    }
-    Ok(Parameters::of_sound(verb, text))
+    let gist = if text.is_empty() { Gist::NONE } else { check(verb, text, sloppy)? };
+    Ok(Parameters { verb, text, gist })
 }
 
-fn check(verb: Verb, mut input: &[u8], sloppy: &mut Violations) -> Result<(), Violation> {
+fn check(verb: Verb, mut input: &[u8], sloppy: &mut Violations) -> Result<Gist, Violation> {
     let mut parameters = ArrayVec::<Parameter<'_>, PARAMETERS>::new();
     while !input.is_empty() {
         let (rest, (blanks, parameter)) = (blanks, esmtp_param(verb)).parse(input).map_err(syntax)?;
@@ -290,7 +273,7 @@ fn check(verb: Verb, mut input: &[u8], sloppy: &mut Violations) -> Result<(), Vi
         parameters.try_push(parameter).map_err(|_| Violation::TooManyParameters)?;
         input = rest;
     }
-    Ok(())
+    Ok(parameters.iter().fold(Gist::NONE, Gist::with))
 }
 
 fn syntax(_: nom::Err<Violation>) -> Violation {

@@ -4,7 +4,7 @@ use super::*;
 use crate::policy::Policy;
 use crate::policy::compile::compile;
 use crate::policy::condition::{CommandScene, HelloScene, MailScene, NameScene};
-use crate::smtp::command::{Argument, Command, declared, parse};
+use crate::smtp::command::{Argument, Command, parse};
 use crate::smtp::verb::Verb;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -188,7 +188,7 @@ fn scene<'a>(client: &str, commands: &'a [(&'a str, Command<'a>)], count: u32) -
                 scene.hello = Some(HelloScene { verb: command.verb, name: *name });
             }
             Ok(Argument::Mail { path, parameters }) => {
-                scene.mail = Some(MailScene { path: *path, size: declared(parameters).size });
+                scene.mail = Some(MailScene { path: *path, size: parameters.gist().declared.size });
             }
             Ok(Argument::Rcpt { path, parameters }) => {
                 scene.rcpt = Some(*path);
