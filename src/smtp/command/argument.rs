@@ -120,7 +120,7 @@ fn hello<'a>(text: &'a [u8], sloppy: &mut Violations) -> Outcome<'a> {
 fn mail<'a>(text: &'a [u8], sloppy: &mut Violations) -> Outcome<'a> {
     let after = address_word("FROM", text, sloppy)?;
     let (rest, (path, found)) = reverse_path(after).map_err(|error| named(error, Violation::ReversePath))?;
-    found.iter().for_each(|violation| sloppy.insert(violation));
+    sloppy.join(found);
     ends_path(rest).then_some(()).ok_or(Violation::ReversePath)?;
     Ok(Argument::Mail { path, parameters: parameters(Verb::Mail, rest, sloppy)? })
 }
@@ -129,7 +129,7 @@ fn mail<'a>(text: &'a [u8], sloppy: &mut Violations) -> Outcome<'a> {
 fn rcpt<'a>(text: &'a [u8], sloppy: &mut Violations) -> Outcome<'a> {
     let after = address_word("TO", text, sloppy)?;
     let (rest, (path, found)) = forward_path(after).map_err(|error| named(error, Violation::ForwardPath))?;
-    found.iter().for_each(|violation| sloppy.insert(violation));
+    sloppy.join(found);
     ends_path(rest).then_some(()).ok_or(Violation::ForwardPath)?;
     Ok(Argument::Rcpt { path, parameters: parameters(Verb::Rcpt, rest, sloppy)? })
 }
