@@ -152,8 +152,8 @@ impl RuleIndex {
         let mut candidates = order.index.candidates(scene);
         candidates.look_up();
         let check = |turn| order.checks.get(usize::try_from(turn).ok()?).copied();
-        let fitting = candidates.by_ref().filter_map(check).filter(|check| self.fits(*check, scene));
-        { fitting }.find_map(decide)
+        let mut fitting = candidates.by_ref().filter_map(check).filter(|check| self.fits(*check, scene));
+        fitting.find_map(decide)
     }
 
     fn fits(&self, check: Check, scene: &Scene<'_>) -> bool {
