@@ -134,7 +134,7 @@ impl<'m> Relay<'m> {
                 if !self.introduced || self.mail.is_some() {
                     return "503 5.5.1 Out of sequence";
                 }
-                if command::declared(parameters).size.is_some_and(|size| size > MOST_OCTETS) {
+                if parameters.gist().declared.size.is_some_and(|size| size > MOST_OCTETS) {
                     return "552 5.3.4 Too large";
                 }
                 let mut sender = Vec::new();

@@ -15,7 +15,8 @@ impl Excerpt {
         let cut = octets.get(..Self::CAP).unwrap_or(octets);
         let mut text = match std::str::from_utf8(cut) {
             // Nearly everything that is said.
-            Ok(plain) if plain.bytes().all(is_plain) => plain.to_owned(),
+            // (Without a way out in the middle it is seen many octets at a time.)
+            Ok(plain) if plain.bytes().fold(true, |all, octet| all & is_plain(octet)) => plain.to_owned(),
             _ => escaped(cut),
         };
         if cut.len() < octets.len() {
@@ -38,7 +39,7 @@ impl fmt::Display for Excerpt {
 
 /// Whether an octet stands for itself, whatever is beside it.
 const fn is_plain(octet: u8) -> bool {
-    matches!(octet, b' '..=b'~') && !matches!(octet, b'"' | b'\\')
+    matches!(octet, b' '..=b'~') & !matches!(octet, b'"' | b'\\')
 }
 
 /// The octets as printable text, character by character.

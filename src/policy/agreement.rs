@@ -7,10 +7,10 @@ use super::document::{not_yet, unknown_word};
 use super::file::VerbEntry;
 use super::source::{Diagnostic, Findings, Located};
 use super::tls::StartTls;
+use super::{Mode, Policy, VerbRule};
 use crate::smtp::extension::{Extension, Extensions, Giver};
-use crate::smtp::parameter::{Keyword, Parameter};
+use crate::smtp::parameter::{Keyword, Keywords, Parameter};
 use crate::smtp::verb::{Grammar, Verb};
-use std::collections::HashSet;
 
 /// Verbs of later versions.
 const LATER_VERBS: &[Verb] = &[Verb::Atrn];
@@ -75,7 +75,7 @@ impl Compiler<'_> {
     }
 
     /// The parameters that `[verbs]` lists, of whichever verb.
-    pub(super) fn parameters(&self) -> HashSet<Keyword> {
+    pub(super) fn parameters(&self) -> Keywords {
         let of_entry = |entry: &VerbEntry| {
             let verb = Verb::from_wire(entry.name.value.as_bytes());
             let read = |written: &Located<String>| self.findings.check(keyword(written, verb));
@@ -121,14 +121,50 @@ fn keyword(written: &Located<String>, verb: Verb) -> Result<Keyword, Diagnostic>
     }
 }
 
+/// What a client may be offered, as far as the rule file alone decides it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offerable {
+    /// If the relay offers it.
+    relayed: Extensions,
+    /// In any case.
+    given: Extensions,
+}
+
+impl Offerable {
+    /// In monitor mode what the relay offers is not held back.
+    pub(super) fn new(mode: Mode, offer: Extensions, verbs: &[Option<VerbRule>]) -> Self {
+        let monitors = mode == Mode::Monitor;
+        let listed = |verb: &Verb| matches!(verbs.get(verb.index()), Some(Some(_)));
+        let spoken = |extension: &Extension| monitors || extension.facts().verbs.iter().all(listed);
+        let by = |gives: fn(Giver) -> bool| {
+            let ready = Extension::ALL.iter().copied().filter(|it| !LATER_EXTENSIONS.contains(it));
+            ready.filter(move |it| gives(it.facts().giver)).filter(spoken)
+        };
+        Self {
+            relayed: by(|giver| giver == Giver::Relay).filter(|it| monitors || offer.contains(*it)).collect(),
+            given: by(|giver| matches!(giver, Giver::Gate | Giver::Both))
+                .collect::<Extensions>()
+                .intersection(offer),
+        }
+    }
+}
+
+impl Policy {
+    /// What a client may be offered where the relay offers this. (Some of it not without TLS, some not in TLS: that is
+    /// for the session to say.)
+    pub fn offerable(&self, relay: Extensions) -> Extensions {
+        relay.intersection(self.offerable.relayed).union(self.offerable.given)
+    }
+}
+
 /// Whether verbs, extensions and parameters agree.
-pub(super) fn check(compiler: &Compiler<'_>, offer: Extensions, parameters: &HashSet<Keyword>) {
+pub(super) fn check(compiler: &Compiler<'_>, offer: Extensions, parameters: Keywords) {
     starttls(compiler, offer);
     auth(compiler, offer);
     for extension in offer.iter() {
         let Some(written) = compiler.place_of_offer(extension) else { continue };
         offered(compiler, extension, offer, written);
-        let missing = |keyword: &&Keyword| needs(**keyword, extension) && !parameters.contains(keyword);
+        let missing = |keyword: &&Keyword| needs(**keyword, extension) && !parameters.contains(**keyword);
         for keyword in Keyword::ALL.iter().filter(missing) {
             let verb = keyword.verb().facts().name;
             let message =

@@ -1,5 +1,6 @@
 //! Rule file to [`Policy`], or all errors at once.
 
+use super::agreement::Offerable;
 use super::auth::{AuthPolicy, AuthRules};
 use super::field::Kind;
 use super::file::{ClientsTable, RuleFile, VerbEntry};
@@ -101,7 +102,7 @@ impl Compiler<'_> {
         let verbs = self.verbs();
         let parameters = self.parameters();
         let offer = self.offer();
-        agreement::check(self, offer, &parameters);
+        agreement::check(self, offer, parameters);
         suspicion::of_secrecy(self, offer);
         let responses = self.responses();
         let (allow, deny) = self.clients();
@@ -124,6 +125,7 @@ impl Compiler<'_> {
         Some(Policy {
             profile: file.profile.clone()?.value,
             mode: file.mode?,
+            offerable: Offerable::new(file.mode?, offer, &verbs),
             verbs,
             parameters,
             offer,

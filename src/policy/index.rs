@@ -155,17 +155,9 @@ impl Index {
         }
     }
 
-    /// The checks that may fit, in order; all that do are among them.
+    /// The checks that may fit, once they are [looked up](Candidates::look_up), in order; all that do are among them.
     pub(super) fn candidates<'i>(&'i self, scene: &'i Scene<'i>) -> Candidates<'i> {
-        let mut found = Candidates { index: self, scene, loose: &self.loose, hits: ArrayVec::new() };
-        let mut overflows = |group: Group| {
-            let turns = usize::try_from(group).ok().and_then(|group| self.groups.get(group));
-            turns.is_some_and(|turns| !found.wait_for(turns))
-        };
-        if self.fields.iter().any(|field| field.look_up(scene, &self.links, &mut overflows)) {
-            found.ask_all(0);
-        }
-        found
+        Candidates { index: self, scene, loose: &self.loose, hits: ArrayVec::new() }
     }
 }
 
@@ -332,6 +324,19 @@ pub(super) struct Candidates<'i> {
 }
 
 impl<'i> Candidates<'i> {
+    /// Looks up what waits for a condition that holds. (Apart, because they are large: whoever has them does not move
+    /// them.)
+    pub(super) fn look_up(&mut self) {
+        let Self { index, scene, .. } = *self;
+        let mut overflows = |group: Group| {
+            let turns = usize::try_from(group).ok().and_then(|group| index.groups.get(group));
+            turns.is_some_and(|turns| !self.wait_for(turns))
+        };
+        if index.fields.iter().any(|field| field.look_up(scene, &index.links, &mut overflows)) {
+            self.ask_all(0);
+        }
+    }
+
     /// Adds the turns of a group; false: there is no room for them.
     fn wait_for(&mut self, turns: &'i [Turn]) -> bool {
         let known = self.hits.iter().any(|known| std::ptr::eq(*known, turns));

@@ -43,7 +43,7 @@ pub mod verdict;
 mod wildcard;
 
 use crate::smtp::extension::{Extension, Extensions};
-use crate::smtp::parameter::Keyword;
+use crate::smtp::parameter::Keywords;
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Kind, Response, Violation};
@@ -56,7 +56,7 @@ use ration::Ration;
 use rule::{Exemptions, RuleIndex};
 use source::{Diagnostic, Place};
 use std::cell::LazyCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,8 +80,9 @@ pub struct Policy {
     mode: Mode,
     /// By the place of the verb in its table.
     verbs: Vec<Option<VerbRule>>,
-    parameters: HashSet<Keyword>,
+    parameters: Keywords,
     offer: Extensions,
+    offerable: agreement::Offerable,
     banner: Banner,
     greeting_wait: Duration,
     line_ends: LineEnds,
@@ -174,9 +175,9 @@ impl Policy {
         self.offer
     }
 
-    /// Whether `[verbs] MAIL/RCPT parameters` lists this keyword (BODY etc.).
-    pub fn permits_parameter(&self, keyword: Keyword) -> bool {
-        self.parameters.contains(&keyword)
+    /// Whether `[verbs] MAIL/RCPT parameters` lists all of these keywords (BODY etc.).
+    pub fn permits_parameters(&self, keywords: Keywords) -> bool {
+        keywords.are_among(self.parameters)
     }
 
     /// `[tls]`
@@ -313,17 +314,17 @@ impl Policy {
     ) -> Option<Refusal> {
         // Asked once a rule fits: most commands fit none.
         let always = LazyCell::new(|| scene.rcpt.is_some_and(|path| self.always(&path)));
-        for check in self.index.fitting(point, scene) {
+        self.index.decide(point, scene, |check| {
             if matches!(check, Check::Rule(_)) && *always {
-                continue;
+                return None;
             }
             match (self.weigh(check, scene), self.refusal(check, scene.client.ip())) {
-                (Weight::Enforce, Some(refusal)) => return Some(refusal),
+                (Weight::Enforce, refusal) => return refusal,
                 (Weight::Observe, Some(refusal)) => observed(refusal),
                 _ => {}
             }
-        }
-        None
+            None
+        })
     }
 
     fn refusal(&self, check: Check, client: IpAddr) -> Option<Refusal> {

@@ -141,17 +141,19 @@ impl RuleIndex {
         self.at.get(point.index())?.as_deref()
     }
 
-    /// What fits a scene, in the order in which it decides.
-    pub(super) fn fitting<'i>(
-        &'i self,
+    /// What `decide` makes of what fits a scene, in the order in which it decides: the first that comes of it.
+    pub(super) fn decide<T>(
+        &self,
         point: Point,
-        scene: &'i Scene<'i>,
-    ) -> impl Iterator<Item = Check> + 'i {
-        let candidates = self.order(point).into_iter().flat_map(|order| {
-            let check = |turn| order.checks.get(usize::try_from(turn).ok()?).copied();
-            order.index.candidates(scene).filter_map(check)
-        });
-        candidates.filter(|check| self.fits(*check, scene))
+        scene: &Scene<'_>,
+        decide: impl FnMut(Check) -> Option<T>,
+    ) -> Option<T> {
+        let order = self.order(point)?;
+        let mut candidates = order.index.candidates(scene);
+        candidates.look_up();
+        let check = |turn| order.checks.get(usize::try_from(turn).ok()?).copied();
+        let mut fitting = candidates.by_ref().filter_map(check).filter(|check| self.fits(*check, scene));
+        fitting.find_map(decide)
     }
 
     fn fits(&self, check: Check, scene: &Scene<'_>) -> bool {

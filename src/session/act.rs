@@ -5,14 +5,13 @@ use super::content::Content;
 use super::exchange::{Asked, Cleared, Own, Words};
 use super::hello::Hello;
 use super::link::{self, Link};
-use super::offer::Announced;
 use super::opening::Need;
 use super::phase::{Phase, Stage};
 use super::transaction::{Standing, Transaction};
-use super::{Connect, Output, Session, WhenDown, replies};
+use super::{Connect, Offer, Output, Session, WhenDown, replies};
 use crate::event::{Ending, Event, Fate, LinkFailure, Origin, Outcome};
 use crate::policy::verdict::{Refusal, Verdict};
-use crate::smtp::command::{self, Argument, Command};
+use crate::smtp::command::{Argument, Command};
 use crate::smtp::extension::{Extension, Extensions};
 use crate::smtp::mechanism::Mechanism;
 use crate::smtp::parameter::{Body, Parameter};
@@ -32,15 +31,11 @@ pub(super) enum Turn {
 /// Whether a command uses what the relay does not offer (any more). SIZE and AUTH are understood here, and need not go
 /// on.
 fn uses_more(command: &Command<'_>, offered: Extensions) -> bool {
-    let gone = |parameter: Parameter<'_>| {
-        parameter.needs().is_none_or(|needed| {
-            !matches!(needed, Extension::Size | Extension::Auth) && !offered.contains(needed)
-        })
-    };
+    let there = offered.with(Extension::Size).with(Extension::Auth);
     let locked = command.verb.facts().unlocked_by.is_some_and(|extension| !offered.contains(extension));
     match &command.argument {
         Ok(Argument::Mail { parameters, .. } | Argument::Rcpt { parameters, .. }) => {
-            parameters.iter().any(gone)
+            !parameters.gist().needs.is_some_and(|needs| needs.are_among(there))
         }
         Ok(_) => locked,
         Err(_) => false,
@@ -178,19 +173,17 @@ impl Session {
         held: Option<Box<Refusal>>,
         out: &mut Output,
     ) -> Turn {
-        let spoken = link::spoken(verb, name.octets());
         let eager = matches!(self.connect(), Connect::Accept | Connect::Hello);
         let learned = self.setting.learned.is_some() && !eager;
         if let Link::Open { hello, .. } = &self.link
-            && *hello != spoken
+            && !link::says(hello, verb, name.octets())
         {
-            let announced = Announced::of(&self.setting.policy, &self.offer(), &self.proven);
-            let hello = Hello::new(verb, name, announced, held);
+            let hello = Hello::new(verb, name, self.announces(), held);
             self.exchange.forward(now, cleared, (|_| false, 0), Asked::Hello(Box::new(hello)), out);
             return Turn::Taken(Fate::Forwarded);
         }
         if !learned {
-            match self.need_link(now, Some(spoken), out) {
+            match self.need_link(now, Some(link::spoken(verb, name.octets())), out) {
                 Need::Waits => return Turn::Waits,
                 Need::Failed(why, words) => {
                     let greets =
@@ -203,23 +196,19 @@ impl Session {
             }
         }
         self.forget_transaction(now, out);
-        let announced = Announced::of(&self.setting.policy, &self.offer(), &self.proven);
-        self.introduce(Hello::new(verb, name, announced, held), out);
+        self.introduce(Hello::new(verb, name, self.announces(), held), out);
         Turn::Taken(Fate::Answered)
     }
 
     /// A hello is accepted: everything before it is forgotten (RFC 5321 4.1.4).
     pub(super) fn introduce(&mut self, hello: Hello, out: &mut Output) {
-        let (name, offer) = (&self.setting.station.name, self.offer());
-        let (announced, verb) = (hello.announced, hello.verb);
-        self.exchange.reply(
-            None,
-            |octets| match verb {
-                Verb::Helo => octets.extend_from_slice(format!("250 {name}\r\n").as_bytes()),
-                _ => announced.encode(name, &offer, octets),
-            },
-            out,
-        );
+        let Self { link, setting, exchange, .. } = self;
+        let (name, offer) = (&setting.station.name, Offer::known(link, setting));
+        let write = |octets: &mut Vec<u8>| match hello.verb {
+            Verb::Helo => octets.extend_from_slice(format!("250 {name}\r\n").as_bytes()),
+            _ => hello.announced.encode(name, offer, octets),
+        };
+        exchange.reply(None, write, out);
         out.tell(Event::Reply { code: Code::OK, origin: Origin::Gate });
         self.phase = Phase::Introduced(Box::new(hello), Stage::Idle);
     }
@@ -240,18 +229,17 @@ impl Session {
         held: Option<Box<Refusal>>,
         out: &mut Output,
     ) -> Turn {
-        let Ok(Argument::Mail { parameters, .. }) = &command.argument else { return Turn::Waits };
-        let declared = command::declared(parameters);
+        let Ok(Argument::Mail { path, parameters }) = command.argument else { return Turn::Waits };
         let late = self.connect() == Connect::Recipient && !matches!(self.link, Link::Open { .. });
         if late {
-            let transaction = Transaction::new(command, declared, Standing::Here, held);
+            let transaction = Transaction::new(path, parameters, Standing::Here, held);
             self.phase.turn(Stage::Mail(Box::new(transaction)));
             self.answer(&replies::SENDER_OK, out);
             return Turn::Taken(Fate::Answered);
         }
         let turn = self.forward(now, command, cleared, out);
         if turn == Turn::Taken(Fate::Forwarded) {
-            let transaction = Transaction::new(command, declared, Standing::There, held);
+            let transaction = Transaction::new(path, parameters, Standing::There, held);
             self.phase.turn(Stage::Mail(Box::new(transaction)));
         }
         turn
@@ -339,7 +327,7 @@ impl Session {
         if let Phase::Introduced(_, stage) = &mut self.phase {
             *stage = match std::mem::replace(stage, Stage::Idle) {
                 Stage::Mail(transaction) => {
-                    let binary = transaction.declared.body == Body::BinaryMime;
+                    let binary = transaction.declared().body == Body::BinaryMime;
                     Stage::Chunks(transaction, Box::new(Content::chunks(ends, binary, limits, edit, budget)))
                 }
                 other => other,

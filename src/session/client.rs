@@ -300,8 +300,7 @@ impl Session {
     }
 
     fn chunk(&mut self, now: Moment, input: &[u8], at: usize, out: &mut Output) -> usize {
-        let open = self.exchange.is_empty() || self.pipelines() && self.exchange.takes_chunk();
-        if open { self.take_chunk(now, input, at, out) } else { 0 }
+        if self.exchange.is_empty() || self.joins_chunks() { self.take_chunk(now, input, at, out) } else { 0 }
     }
 
     /// Takes what is there of a chunk.

@@ -6,6 +6,7 @@ use super::exchange::Own;
 use super::judge::{refusal, violation};
 use super::link::Link;
 use super::phase::{Phase, Place, Stage};
+use super::transaction::Transaction;
 use super::{Output, Session};
 use crate::event::{Event, Outcome, Transfer};
 use crate::policy::Weight;
@@ -175,7 +176,7 @@ impl Session {
                 let fault = Violation::BareLineEndInContent;
                 findings.push((violation(fault, Response::Report), Response::Report));
             }
-            let declared = self.phase.transaction().map(|mail| mail.declared).unwrap_or_default();
+            let declared = self.phase.transaction().map(Transaction::declared).unwrap_or_default();
             let body = seen.eight_bit_body && declared.body == Body::SevenBit;
             let header = seen.eight_bit_header && !declared.smtputf8;
             let undeclared = [

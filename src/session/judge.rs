@@ -10,21 +10,20 @@ use super::hello::Hello;
 use super::offer::{self, Announced, Offer};
 use super::phase::Place;
 use super::transaction::Transaction;
-use super::{Session, link::Link, replies};
+use super::{Session, replies};
 use crate::policy::allowance::Charge;
 use crate::policy::condition::{CommandScene, HelloScene, MailScene, Point, Scene};
 use crate::policy::limits::Limit;
 use crate::policy::verdict::{Action, Check, Refusal, Verdict};
 use crate::policy::{Mode, Weight};
 use crate::smtp::base64::LONGEST_LINE;
-use crate::smtp::command::{self, Argument, Command};
+use crate::smtp::command::{Argument, Command};
 use crate::smtp::extension::Extensions;
-use crate::smtp::parameter::{Body, Keyword, Parameters};
+use crate::smtp::parameter::{Body, Gist, Parameters};
 use crate::smtp::path::{ForwardPath, ReversePath};
 use crate::smtp::reply::Reply;
 use crate::smtp::verb::Verb;
 use crate::smtp::violation::{Kind, Response, Violation};
-use std::sync::Arc;
 use view::View;
 
 /// A judgement with what it leaves behind.
@@ -130,7 +129,7 @@ impl Session {
         match &command.argument {
             Ok(Argument::Hello(name)) => scene.hello = Some(HelloScene { verb: command.verb, name: *name }),
             Ok(Argument::Mail { path, parameters }) => {
-                scene.mail = Some(MailScene { path: *path, size: command::declared(parameters).size });
+                scene.mail = Some(MailScene { path: *path, size: parameters.gist().declared.size });
                 scene.parameters = Some(*parameters);
             }
             Ok(Argument::Rcpt { path, parameters }) => {
@@ -143,19 +142,13 @@ impl Session {
     }
 
     /// What the relay offers, as far as we know.
-    pub(super) fn offer(&self) -> Arc<Offer> {
-        match &self.link {
-            Link::Open { offer, .. } => Arc::clone(offer),
-            _ => self.setting.learned.clone().unwrap_or_default(),
-        }
+    pub(super) fn offer(&self) -> &Offer {
+        Offer::known(&self.link, &self.setting)
     }
 
     /// The extensions among it.
     pub(super) fn offered(&self) -> Extensions {
-        match &self.link {
-            Link::Open { offer, .. } => offer.extensions,
-            _ => self.setting.learned.as_ref().map_or(Extensions::NONE, |offer| offer.extensions),
-        }
+        self.offer().extensions
     }
 
     /// Which verb may come, by what is neither stage nor transaction.
@@ -167,11 +160,16 @@ impl Session {
         }
     }
 
+    /// What a client is offered now.
+    pub(super) fn announces(&self) -> Announced {
+        Announced::of(&self.setting.policy, self.offer(), &self.proven)
+    }
+
     /// The limits in force, also before a hello.
     pub(super) fn announced(&self) -> Announced {
         match self.phase.hello() {
             Some(hello) => hello.announced,
-            None => Announced::of(&self.setting.policy, &self.offer(), &self.proven).bare(),
+            None => Announced::before_hello(&self.setting.policy, self.offer()),
         }
     }
 }
@@ -200,7 +198,7 @@ impl Judge<'_> {
             .admits(command.verb)
             .and_then(|()| self.session.admits(command.verb))
             .map_err(|fault| violation(fault, Response::Reject))?;
-        let body = self.session.phase.transaction().map(|mail| mail.declared.body);
+        let body = self.session.phase.transaction().map(|mail| mail.declared().body);
         if command.verb == Verb::Data && body == Some(Body::BinaryMime) {
             // RFC 3030 3: what has no lines cannot end in one.
             return Err(violation(Violation::BadSequence, Response::Reject).into());
@@ -295,7 +293,7 @@ impl Judge<'_> {
         match &command.argument {
             Ok(Argument::Mail { path, parameters }) => {
                 self.offered(parameters, announced.extensions)?;
-                let declared = command::declared(parameters);
+                let declared = parameters.gist().declared;
                 let eight_bit = matches!(path, ReversePath::Mailbox(mailbox) if mailbox.is_eight_bit());
                 if eight_bit && !declared.smtputf8 {
                     return self.break_rule(Violation::EightBitReversePath);
@@ -309,7 +307,7 @@ impl Judge<'_> {
             Ok(Argument::Rcpt { path, parameters }) => {
                 self.offered(parameters, announced.extensions)?;
                 let eight_bit = matches!(path, ForwardPath::Mailbox(mailbox) if mailbox.is_eight_bit());
-                let utf8 = self.session.phase.transaction().is_some_and(|mail| mail.declared.smtputf8);
+                let utf8 = self.session.phase.transaction().is_some_and(|mail| mail.declared().smtputf8);
                 if eight_bit && !utf8 { self.break_rule(Violation::EightBitForwardPath) } else { Ok(()) }
             }
             _ => Ok(()),
@@ -319,12 +317,10 @@ impl Judge<'_> {
     /// Each parameter must be known, offered in this session and permitted.
     fn offered(&mut self, parameters: &Parameters<'_>, offered: Extensions) -> Result<(), Refusal> {
         let policy = &self.session.setting.policy;
-        let permits = |keyword: Keyword| policy.mode() == Mode::Monitor || policy.permits_parameter(keyword);
-        let stranger = parameters.iter().any(|parameter| {
-            !parameter.needs().is_some_and(|extension| offered.contains(extension))
-                || !parameter.keyword.is_some_and(permits)
-        });
-        if stranger { self.break_rule(Violation::ParameterUnknown) } else { Ok(()) }
+        let Gist { keywords, needs, .. } = parameters.gist();
+        let permitted = policy.mode() == Mode::Monitor || policy.permits_parameters(keywords);
+        let known = permitted && needs.is_some_and(|needs| needs.are_among(offered));
+        if known { Ok(()) } else { self.break_rule(Violation::ParameterUnknown) }
     }
 
     /// Signatures and opinions. Those that may wait for the first recipient are given back.
@@ -353,11 +349,13 @@ impl Judge<'_> {
         if let Some(refusal) = named {
             return Err(refusal.into());
         }
-        if always() {
+        let refused = held.into_iter().flatten().chain(found.iter()).next();
+        // Most recipients have nothing to hear, whoever they are.
+        let silent = refused.is_none() && session.listings().is_none();
+        if silent || always() {
             return Ok(None);
         }
         self.listed()?;
-        let refused = held.into_iter().flatten().chain(found.iter()).next();
         refused.map_or(Ok(None), |refusal| Err(refusal.clone().into()))
     }
 

@@ -293,6 +293,11 @@ pub(super) fn name(hello: &[u8]) -> &[u8] {
     hello.get(5..).unwrap_or_default()
 }
 
+/// Whether it says this.
+pub(super) fn says(hello: &[u8], verb: Verb, spoken: &[u8]) -> bool {
+    is_helo(hello) == (verb == Verb::Helo) && name(hello) == spoken
+}
+
 /// Whether it is HELO.
 pub(super) fn is_helo(hello: &[u8]) -> bool {
     hello.starts_with(b"HELO")

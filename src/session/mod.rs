@@ -289,17 +289,26 @@ impl Session {
             (Side::Client, Phase::Introduced(_, Stage::Data(_, content) | Stage::Chunks(_, content)))
                 if content.in_chunk() || matches!(self.phase, Phase::Introduced(_, Stage::Data(..))) =>
             {
-                let open = self.exchange.is_empty() || self.pipelines() && self.exchange.takes_chunk();
-                if open { CONTENT_ROOM } else { 0 }
+                if self.exchange.is_empty() || self.joins_chunks() {
+                    CONTENT_ROOM
+                } else {
+                    0
+                }
             }
-            (Side::Client, _) => {
-                // Behind STARTTLS nothing may come: that it does is to be seen.
-                let open = self.exchange.is_empty()
-                    || self.exchange.asks_tls()
-                    || self.pipelines() && self.exchange.takes_recipient();
-                if open { HARD_CAP } else { 0 }
-            }
+            (Side::Client, _) if self.exchange.is_empty() || self.joins_commands() => HARD_CAP,
+            (Side::Client, _) => 0,
         }
+    }
+
+    /// Whether a chunk may join what is in flight.
+    fn joins_chunks(&self) -> bool {
+        self.pipelines() && self.exchange.takes_chunk()
+    }
+
+    /// Whether a command may.
+    fn joins_commands(&self) -> bool {
+        // Behind STARTTLS nothing may come: that it does is to be seen.
+        self.exchange.asks_tls() || self.pipelines() && self.exchange.takes_recipient()
     }
 
     /// Whether the session waits for something other than the client: the relay, the link, an answer, the end of a tarpit.

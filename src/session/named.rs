@@ -97,7 +97,7 @@ impl Session {
             client: self.setting.client,
             naming: self.naming(),
             proven: &self.proven,
-            smtputf8: self.phase.transaction().is_some_and(|mail| mail.declared.smtputf8),
+            smtputf8: self.phase.transaction().is_some_and(|mail| mail.declared().smtputf8),
             at: station.started.saturating_add(now.since_start()),
         };
         trace.encode(rules)

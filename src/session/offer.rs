@@ -1,18 +1,18 @@
 //! What a relay offers (its EHLO reply), and what a client is offered of it.
 
-use super::link::Leg;
+use super::link::{Leg, Link};
 use super::named::growth;
 use super::proven::Proven;
+use super::setting::Setting;
+use crate::policy::Policy;
 use crate::policy::auth::{AuthPolicy, Backend};
 use crate::policy::limits::MessageSize;
 use crate::policy::tls::StartTls;
-use crate::policy::{LATER_EXTENSIONS, Mode, Policy};
+use crate::smtp::decimal;
 use crate::smtp::extension::{Extension, Extensions, Giver};
 use crate::smtp::mechanism::{Mechanism, Mechanisms};
 use crate::smtp::reply::Heard;
 use crate::smtp::verb::Verb;
-use std::fmt::Display;
-use std::io::Write;
 
 /// Content octets when neither relay nor rule file names a size.
 const SIZE_UNSAID: u64 = 64 * 1024 * 1024;
@@ -42,6 +42,24 @@ impl Offer {
             self.extensions = self.extensions.without(Extension::RequireTls);
         }
         self
+    }
+
+    /// Nothing.
+    pub(super) const NONE: &Self = &Self {
+        extensions: Extensions::NONE,
+        size: None,
+        recipients: None,
+        transactions: None,
+        mechanisms: Mechanisms::NONE,
+        arguments: Vec::new(),
+    };
+
+    /// What is known of it: what was said on this link, or what was learned of others.
+    pub(super) fn known<'s>(link: &'s Link, setting: &'s Setting) -> &'s Self {
+        match link {
+            Link::Open { offer, .. } => offer,
+            _ => setting.learned.as_deref().unwrap_or(Self::NONE),
+        }
     }
 
     /// Reads the reply to EHLO. The first line is the relay's name; keywords that no row of the table knows are passed over.
@@ -112,6 +130,16 @@ impl Announced {
     /// The offer of the relay, cut to what the policy permits and Gatepost understands, and what the gate itself gives,
     /// to a client of whom this is proven.
     pub(crate) fn of(policy: &Policy, relay: &Offer, client: &Proven) -> Self {
+        let extensions = Self::extensions(policy, relay, client);
+        Self {
+            extensions,
+            mechanisms: mechanisms(policy, relay, client),
+            ..Self::before_hello(policy, relay)
+        }
+    }
+
+    /// The same limits without any extension: what holds before a hello.
+    pub(crate) fn before_hello(policy: &Policy, relay: &Offer) -> Self {
         let limits = policy.limits();
         let own = match limits.message_size {
             MessageSize::Relay if relay.extensions.contains(Extension::Size) => u64::MAX,
@@ -119,38 +147,25 @@ impl Announced {
             MessageSize::Octets(octets) => octets,
         };
         Self {
-            extensions: Self::extensions(policy, relay, client),
+            extensions: Extensions::NONE,
             // What the relay takes is the message with what is written on it. (0 would be no maximum, RFC 1870 3.)
             size: own.min(relay.size.map_or(u64::MAX, |size| size.saturating_sub(growth(policy)).max(1))),
             recipients: limits.recipients.min(relay.recipients.unwrap_or(u32::MAX)),
             transactions: limits.transactions.min(relay.transactions.unwrap_or(u32::MAX)),
-            mechanisms: mechanisms(policy, relay, client),
+            mechanisms: Mechanisms::NONE,
         }
     }
 
-    /// The same limits without any extension: after HELO.
+    /// Likewise after HELO.
     pub(crate) fn bare(self) -> Self {
         Self { extensions: Extensions::NONE, mechanisms: Mechanisms::NONE, ..self }
     }
 
     fn extensions(policy: &Policy, relay: &Offer, client: &Proven) -> Extensions {
-        let permitted =
-            |extension: Extension| policy.mode() == Mode::Monitor || policy.offer().contains(extension);
-        let spoken = |extension: Extension| {
-            policy.mode() == Mode::Monitor
-                || extension.facts().verbs.iter().all(|verb| policy.verb(*verb).is_some())
-        };
-        let given: Extensions = relay
-            .extensions
-            .union(policy.offer())
+        let given: Extensions = policy
+            .offerable(relay.extensions)
             .iter()
-            .filter(|extension| !LATER_EXTENSIONS.contains(extension))
-            .filter(|extension| match extension.facts().giver {
-                Giver::Relay => relay.extensions.contains(*extension) && permitted(*extension),
-                Giver::Gate | Giver::Both => policy.offer().contains(*extension),
-                Giver::Nobody(_) => false,
-            })
-            .filter(|extension| spoken(*extension) && suits(*extension, policy, relay, client))
+            .filter(|extension| suits(*extension, policy, relay, client))
             .collect();
         // One pass is enough: nothing that is needed needs something itself.
         given
@@ -162,44 +177,52 @@ impl Announced {
     /// Writes the reply to EHLO.
     pub(crate) fn encode(&self, name: &str, relay: &Offer, out: &mut Vec<u8>) {
         let mut last = out.len();
-        line(out, name, &[]);
+        begin_line(out, name);
         for extension in self.extensions.iter() {
+            out.extend_from_slice(b"\r\n");
             last = out.len();
-            let keyword = extension.facts().keyword;
-            match extension {
-                Extension::Size if self.size < u64::MAX => line(out, keyword, &[&self.size]),
-                Extension::Auth => {
-                    let names: Vec<_> =
-                        self.mechanisms.iter().map(|mechanism| mechanism.facts().name).collect();
-                    line(out, keyword, &[&names.join(" ")]);
-                }
-                Extension::Limits => {
-                    let (most, each) = (self.transactions, self.recipients);
-                    line(out, keyword, &[&format_args!("MAILMAX={most}"), &format_args!("RCPTMAX={each}")]);
-                }
-                _ => match relay.argument(extension) {
-                    Some(argument) if extension.facts().giver == Giver::Relay => {
-                        line(out, keyword, &[&argument]);
-                    }
-                    _ => line(out, keyword, &[]),
-                },
-            }
+            begin_line(out, extension.facts().keyword);
+            self.encode_arguments(extension, relay, out);
         }
+        out.extend_from_slice(b"\r\n");
         if let Some(mark) = out.get_mut(last.saturating_add("250".len())) {
             *mark = b' ';
         }
     }
+
+    /// Writes what stands behind a keyword.
+    fn encode_arguments(&self, extension: Extension, relay: &Offer, out: &mut Vec<u8>) {
+        match extension {
+            Extension::Size if self.size < u64::MAX => number_behind(b" ", self.size, out),
+            Extension::Auth => {
+                self.mechanisms.iter().for_each(|mechanism| word_behind(mechanism.facts().name, out));
+            }
+            Extension::Limits => {
+                number_behind(b" MAILMAX=", self.transactions.into(), out);
+                number_behind(b" RCPTMAX=", self.recipients.into(), out);
+            }
+            _ if extension.facts().giver == Giver::Relay => {
+                relay.argument(extension).into_iter().for_each(|argument| word_behind(argument, out));
+            }
+            _ => {}
+        }
+    }
 }
 
-/// One line of the reply to EHLO, as if another came behind it.
-fn line(out: &mut Vec<u8>, word: &str, arguments: &[&dyn Display]) {
+/// The beginning of a line of the reply to EHLO, as if another came behind it.
+fn begin_line(out: &mut Vec<u8>, word: &str) {
     out.extend_from_slice(b"250-");
     out.extend_from_slice(word.as_bytes());
-    for argument in arguments {
-        // Writing to a Vec cannot fail.
-        let _ = write!(out, " {argument}");
-    }
-    out.extend_from_slice(b"\r\n");
+}
+
+fn word_behind(word: &str, out: &mut Vec<u8>) {
+    out.push(b' ');
+    out.extend_from_slice(word.as_bytes());
+}
+
+fn number_behind(before: &[u8], number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(before);
+    decimal::write(number, out);
 }
 
 /// Whether the state of TLS allows an extension.

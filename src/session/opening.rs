@@ -135,13 +135,17 @@ impl Session {
 
     /// The relay answered a step of the opening.
     pub(super) fn opening_answered(&mut self, now: Moment, heard: &Heard<'_>, out: &mut Output) {
-        let Link::Opening { step, footing, by } = &self.link else { return };
-        let (step, footing, by) = (step.clone(), *footing, *by);
-        if footing.age == Age::HandedOn && heard.code.class() != Class::Positive {
+        if let Link::Opening { footing: Footing { age: Age::HandedOn, .. }, .. } = self.link
+            && heard.code.class() != Class::Positive
+        {
             // It was about to end anyway, or the relay takes one hello and no other (OpenSMTPD: 503). What it says to this
             // client it says on a new one.
             return self.link_broke_off(now, LinkFailure::NotNow, out);
         }
+        let (step, footing, by) = match std::mem::replace(&mut self.link, Link::Closed) {
+            Link::Opening { step, footing, by } => (step, footing, by),
+            other => return self.link = other,
+        };
         match step.hear(footing, heard) {
             Progress::Say(step, footing) => self.say_step(now, step, footing, by, out),
             Progress::Introduce(taken, hello) => {

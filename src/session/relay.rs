@@ -201,8 +201,7 @@ impl Session {
         let offer = self.learn(offer, &spoken, out);
         self.link = Link::Open { offer, hello: spoken, leg, manners };
         self.abandon(out);
-        let announced = super::offer::Announced::of(&self.setting.policy, &self.offer(), &self.proven);
-        self.introduce(hello.offered(announced), out);
+        self.introduce(hello.offered(self.announces()), out);
     }
 
     /// A reply that nobody asked for: the relay goes away, or refuses content before its end; anything else is impossible.

@@ -88,7 +88,8 @@ impl Session {
                 }
                 (Banner::Text(text), _) => octets.extend_from_slice(text.as_bytes()),
                 (Banner::Name | Banner::Relay, _) => {
-                    octets.extend_from_slice(format!("{name} ESMTP").as_bytes());
+                    octets.extend_from_slice(name.as_bytes());
+                    octets.extend_from_slice(b" ESMTP");
                 }
             }
             octets.extend_from_slice(b"\r\n");
@@ -313,9 +314,14 @@ impl Session {
         if self.reason == Ending::Drained && self.is_between() {
             self.part(now, out);
         }
-        if !matches!(self.phase, Phase::Leaving(_)) {
-            return;
+        if matches!(self.phase, Phase::Leaving(_)) {
+            self.tell_end(now, out);
         }
+    }
+
+    /// Tells of the end. (Apart: every turn asks whether it has come.)
+    #[cold]
+    fn tell_end(&mut self, now: Moment, out: &mut Output) {
         let Phase::Leaving(parted) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
         let (Parted { ending, hello, inspected }, tally) = (parted, self.tally);
         out.tell(Event::Ended(Box::new(Summary {

@@ -3,8 +3,8 @@
 use super::exchange::Words;
 use crate::policy::condition::MailScene;
 use crate::policy::verdict::Refusal;
-use crate::smtp::command::{self, Argument, Command, Declared};
-use crate::smtp::parameter::Parameters;
+use crate::smtp::command::Command;
+use crate::smtp::parameter::{Declared, Gist, Parameters};
 use crate::smtp::path::{HostKind, Mailbox, ReversePath};
 use crate::smtp::verb::Verb;
 
@@ -21,7 +21,8 @@ pub(crate) struct Transaction {
     line: Box<[u8]>,
     /// Where its reverse-path stands; none: it is the null one.
     sender: Option<Sender>,
-    pub(crate) declared: Declared,
+    /// What its parameters come to.
+    gist: Gist,
     /// Where it stands at the relay.
     pub(crate) standing: Standing,
     /// RCPT commands that were not refused here.
@@ -56,16 +57,11 @@ pub(crate) enum Standing {
 impl Transaction {
     /// Keeps a sound MAIL.
     pub(crate) fn new(
-        command: &Command<'_>,
-        declared: Declared,
+        path: ReversePath<'_>,
+        parameters: Parameters<'_>,
         standing: Standing,
         held: Option<Box<Refusal>>,
     ) -> Self {
-        let (path, parameters) = match &command.argument {
-            Ok(Argument::Mail { path, parameters }) => (*path, parameters.octets()),
-            // A command with a fault does not come here; its line would be empty and refused as such.
-            _ => (ReversePath::Null, 0),
-        };
         let sender = match path {
             ReversePath::Mailbox(mailbox) => {
                 let at = BEFORE_PATH.len().saturating_add(mailbox.local.len());
@@ -76,31 +72,35 @@ impl Transaction {
         };
         let end = sender.map_or(BEFORE_PATH.len(), |sender| sender.end);
         // Nearly every line is written as it was spoken, and then it fits to the octet.
-        let mut line = Vec::with_capacity(end.saturating_add(parameters).saturating_add(BEHIND_PATH.len()));
-        let _ = command.encode(|_| true, &mut line);
-        Self { line: line.into(), sender, declared, standing, asked: 0, accepted: 0, held }
+        let length = end.saturating_add(parameters.octets()).saturating_add(BEHIND_PATH.len());
+        let mut line = Vec::with_capacity(length);
+        // What is sound can be written.
+        let _ = Command::mail(path, parameters).encode(|_| true, &mut line);
+        let gist = parameters.gist();
+        Self { line: line.into(), sender, gist, standing, asked: 0, accepted: 0, held }
     }
 
-    /// The MAIL command, understood again.
+    /// The MAIL command, as it was understood.
     pub(crate) fn command(&self) -> Command<'_> {
-        command::parse(self.line())
+        Command::mail(self.path(), self.parameters())
+    }
+
+    /// What its parameters declare.
+    pub(crate) fn declared(&self) -> Declared {
+        self.gist.declared
     }
 
     /// For rules.
     pub(crate) fn scene(&self) -> MailScene<'_> {
-        MailScene { path: self.path(), size: self.declared.size }
+        MailScene { path: self.path(), size: self.gist.declared.size }
     }
 
     /// Its parameters.
     pub(crate) fn parameters(&self) -> Parameters<'_> {
         let end = self.sender.map_or(BEFORE_PATH.len(), |sender| sender.end);
-        let text = self.line().get(end.saturating_add(1)..).unwrap_or_default();
-        Parameters::of_sound(Verb::Mail, text)
-    }
-
-    /// Without CRLF.
-    fn line(&self) -> &[u8] {
-        self.line.strip_suffix(b"\r\n").unwrap_or_default()
+        let line = self.line.strip_suffix(b"\r\n").unwrap_or_default();
+        let text = line.get(end.saturating_add(1)..).unwrap_or_default();
+        Parameters::of_sound(Verb::Mail, text, self.gist)
     }
 
     fn path(&self) -> ReversePath<'_> {
@@ -114,6 +114,7 @@ impl Transaction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::smtp::command::{self, Argument};
 
     #[test]
     fn what_is_kept_is_what_was_understood() {
@@ -127,10 +128,12 @@ mod tests {
         ] {
             let command = command::parse(line.as_bytes());
             let Ok(Argument::Mail { path, parameters }) = &command.argument else { panic!("{line}") };
-            let kept = Transaction::new(&command, Declared::default(), Standing::Here, None);
+            let kept = Transaction::new(*path, *parameters, Standing::Here, None);
             assert_eq!(kept.path(), *path, "{line}");
             assert_eq!(kept.parameters(), *parameters, "{line}");
             assert_eq!(kept.command().argument, command.argument, "{line}");
+            let again = command::parse(kept.line.strip_suffix(b"\r\n").unwrap());
+            assert_eq!(kept.command().argument, again.argument, "{line}");
         }
     }
 }

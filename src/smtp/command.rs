@@ -10,7 +10,8 @@ mod argument;
 mod tests;
 
 pub use super::base64::is_base64;
-use super::parameter::{Body, Keyword, Parameter, Parameters};
+use super::decimal;
+use super::parameter::{Keyword, Parameter, Parameters};
 use super::path::{ForwardPath, Host, ReversePath};
 use super::verb::Verb;
 use super::violation::{Violation, Violations};
@@ -107,7 +108,14 @@ pub fn parse(line: &[u8]) -> Command<'_> {
     Command { verb, spoken, argument, sloppy }
 }
 
-impl Command<'_> {
+impl<'a> Command<'a> {
+    /// A MAIL whose argument was found sound before.
+    pub(crate) fn mail(path: ReversePath<'a>, parameters: Parameters<'a>) -> Self {
+        let spoken = Verb::Mail.facts().name.as_bytes();
+        let argument = Ok(Argument::Mail { path, parameters });
+        Self { verb: Verb::Mail, spoken, argument, sloppy: Violations::NONE }
+    }
+
     /// Writes the canonical line with CRLF, if the command is sound and may ever pass; else nothing, and says
     /// why. `keep` says which parameters go on (others are consumed here).
     pub fn encode(&self, keep: impl Fn(&Parameter<'_>) -> bool, out: &mut Vec<u8>) -> Result<(), Violation> {
@@ -141,7 +149,8 @@ impl Command<'_> {
                 encode_parameters(parameters, keep, 0, out);
             }
             Argument::Chunk { size, last } => {
-                word(size.to_string().as_bytes(), out);
+                out.push(b' ');
+                decimal::write(*size, out);
                 if *last {
                     word(b"LAST", out);
                 }
@@ -171,37 +180,15 @@ fn encode_parameters(
 ) {
     for parameter in parameters.iter().filter(|parameter| keep(parameter)) {
         out.push(b' ');
-        match (parameter.keyword, parameter.value.and_then(argument::number)) {
-            (Some(Keyword::Size), Some(size)) if growth > 0 => {
-                let size = size.saturating_add(growth).to_string();
-                Parameter { value: Some(size.as_bytes()), ..parameter }.encode(out);
+        let size =
+            if growth > 0 && parameter.keyword == Some(Keyword::Size) { parameter.value } else { None };
+        match size.and_then(decimal::read) {
+            Some(size) => {
+                let mut grown = Vec::new();
+                decimal::write(size.saturating_add(growth), &mut grown);
+                Parameter { value: Some(&grown), ..parameter }.encode(out);
             }
-            _ => parameter.encode(out),
+            None => parameter.encode(out),
         }
     }
-}
-
-/// What MAIL's parameters declare.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Declared {
-    /// SIZE (RFC 1870 3).
-    pub size: Option<u64>,
-    /// BODY (RFC 6152 2, RFC 3030 3).
-    pub body: Body,
-    /// SMTPUTF8 (RFC 6531 3.4).
-    pub smtputf8: bool,
-}
-
-/// Reads SIZE, BODY and SMTPUTF8.
-pub fn declared(parameters: &Parameters<'_>) -> Declared {
-    let mut declared = Declared::default();
-    for parameter in parameters.iter() {
-        match (parameter.keyword, parameter.value) {
-            (Some(Keyword::Size), Some(value)) => declared.size = argument::number(value),
-            (Some(Keyword::Body), Some(value)) => declared.body = Body::from_value(value).unwrap_or_default(),
-            (Some(Keyword::SmtpUtf8), _) => declared.smtputf8 = true,
-            _ => {}
-        }
-    }
-    declared
 }

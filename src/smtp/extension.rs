@@ -164,8 +164,7 @@ table! {
 impl Extension {
     /// From an EHLO line or a rule file, in any case.
     pub fn from_keyword(keyword: &[u8]) -> Option<Extension> {
-        let named = |e: &Extension| e.facts().keyword.as_bytes().eq_ignore_ascii_case(keyword);
-        Self::ALL.iter().copied().find(named)
+        Self::named(keyword)
     }
 }
 
@@ -198,6 +197,11 @@ impl Extensions {
     /// Whether it is in.
     pub const fn contains(self, extension: Extension) -> bool {
         self.0 & Self::of(extension).0 != 0
+    }
+
+    /// Whether all of them are among others.
+    pub const fn are_among(self, others: Extensions) -> bool {
+        self.0 & !others.0 == 0
     }
 
     /// With it.

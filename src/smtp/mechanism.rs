@@ -122,8 +122,7 @@ table! {
 impl Mechanism {
     /// From AUTH, an EHLO reply or a rule file, in any case.
     pub fn from_wire(name: &[u8]) -> Option<Mechanism> {
-        let named = |known: &Mechanism| known.facts().name.as_bytes().eq_ignore_ascii_case(name);
-        Self::ALL.iter().copied().find(named)
+        Self::named(name)
     }
 
     /// Those that may pass the gate.

@@ -15,12 +15,14 @@
 //! | [`mail_data`] | content between DATA and its final dot |
 //! | [`chunk`] | content counted by BDAT |
 //! | [`date`] | the date and time of a trace field |
+//! | `decimal` | numbers in digits |
 //! | `glance` | a look at many octets of content at once: is there anything odd? |
 
 pub mod base64;
 pub mod chunk;
 pub mod command;
 pub mod date;
+pub(crate) mod decimal;
 pub mod extension;
 mod glance;
 pub mod line;

@@ -1,5 +1,6 @@
 //! `keyword=value` behind a path (RFC 5321 4.1.2), with the grammar of every registered one.
 
+mod gist;
 mod value;
 
 use super::extension::Extension;
@@ -8,6 +9,7 @@ use super::table::table;
 use super::verb::Verb;
 use super::violation::{Violation, Violations};
 use arrayvec::ArrayVec;
+pub use gist::{Declared, Gist, Keywords};
 use nom::Parser;
 use nom::bytes::complete::{take_while, take_while1};
 use nom::character::complete::{char, satisfy};
@@ -79,7 +81,7 @@ impl Keyword {
 
     /// From the wire or a rule file, in any case.
     pub fn from_wire(name: &[u8]) -> Option<Keyword> {
-        Self::ALL.iter().copied().find(|keyword| keyword.name().as_bytes().eq_ignore_ascii_case(name))
+        Self::named(name)
     }
 
     /// The verb that takes it.
@@ -167,12 +169,18 @@ pub struct Parameters<'a> {
     verb: Verb,
     /// What stands behind the path; sound.
     text: &'a [u8],
+    gist: Gist,
 }
 
 impl<'a> Parameters<'a> {
     /// Those of a line that was found sound before.
-    pub(crate) fn of_sound(verb: Verb, text: &'a [u8]) -> Self {
-        Self { verb, text }
+    pub(crate) fn of_sound(verb: Verb, text: &'a [u8], gist: Gist) -> Self {
+        Self { verb, text, gist }
+    }
+
+    /// What they come to.
+    pub fn gist(&self) -> Gist {
+        self.gist
     }
 
     /// How many octets they take up on the line.
@@ -183,10 +191,13 @@ impl<'a> Parameters<'a> {
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = Parameter<'a>> + use<'a> {
         let verb = self.verb;
+        let is_equals = |octet: &u8| *octet == b'=';
         let words = self.text.split(|octet| matches!(octet, b' ' | b'\t')).filter(|word| !word.is_empty());
-        words.map(move |word| match memchr::memchr(b'=', word).and_then(|at| word.split_at_checked(at)) {
-            Some((name, value)) => Parameter::of(verb, name, value.get(1..)),
-            None => Parameter::of(verb, word, None),
+        words.map(move |word| {
+            match word.iter().position(is_equals).and_then(|at| word.split_at_checked(at)) {
+                Some((name, value)) => Parameter::of(verb, name, value.get(1..)),
+                None => Parameter::of(verb, word, None),
+            }
         })
     }
 }
@@ -236,13 +247,11 @@ pub(super) fn parameters<'a>(
     text: &'a [u8],
     sloppy: &mut Violations,
 ) -> Result<Parameters<'a>, Violation> {
-    if !text.is_empty() {
-        check(verb, text, sloppy)?;
-    }
-    Ok(Parameters::of_sound(verb, text))
+    let gist = if text.is_empty() { Gist::NONE } else { check(verb, text, sloppy)? };
+    Ok(Parameters { verb, text, gist })
 }
 
-fn check(verb: Verb, mut input: &[u8], sloppy: &mut Violations) -> Result<(), Violation> {
+fn check(verb: Verb, mut input: &[u8], sloppy: &mut Violations) -> Result<Gist, Violation> {
     let mut parameters = ArrayVec::<Parameter<'_>, PARAMETERS>::new();
     while !input.is_empty() {
         let (rest, (blanks, parameter)) = (blanks, esmtp_param(verb)).parse(input).map_err(syntax)?;
@@ -264,7 +273,7 @@ fn check(verb: Verb, mut input: &[u8], sloppy: &mut Violations) -> Result<(), Vi
         parameters.try_push(parameter).map_err(|_| Violation::TooManyParameters)?;
         input = rest;
     }
-    Ok(())
+    Ok(parameters.iter().fold(Gist::NONE, Gist::with))
 }
 
 fn syntax(_: nom::Err<Violation>) -> Violation {

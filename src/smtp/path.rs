@@ -20,6 +20,8 @@ const LOCAL_PART_CAP: usize = 64;
 const DOMAIN_CAP: usize = 255;
 const PATH_CAP: usize = 256;
 
+const MISSING_BRACKETS: Violations = Violations::NONE.with(Violation::MissingBrackets);
+
 /// What the parsers of a line return: what is left, what was read, or what is wrong.
 pub(super) type Parsed<'a, T> = IResult<&'a [u8], T, Violation>;
 
@@ -110,8 +112,8 @@ impl<'a> Mailbox<'a> {
         let long = self.local.len() > LOCAL_PART_CAP;
         let around = self.local.starts_with(b".") || self.local.ends_with(b".");
         let dots = !self.is_quoted() && (around || self.local.windows(2).any(|pair| pair == b".."));
-        let found = [(long, Violation::LocalPartTooLong), (dots, Violation::LocalPartDots)];
-        found.into_iter().filter_map(|(is, violation)| is.then_some(violation)).collect()
+        let found = if long { Violations::NONE.with(Violation::LocalPartTooLong) } else { Violations::NONE };
+        if dots { found.with(Violation::LocalPartDots) } else { found }
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -191,7 +193,7 @@ pub(super) fn reverse_path(input: &[u8]) -> Parsed<'_, (ReversePath<'_>, Violati
 pub(super) fn forward_path(input: &[u8]) -> Parsed<'_, (ForwardPath<'_>, Violations)> {
     let postmaster = || tag_no_case("Postmaster");
     let bracketed = value(Violations::NONE, delimited(char('<'), postmaster(), char('>')));
-    let bare = value(missing_brackets(), terminated(postmaster(), peek(alt((eof, tag(" "), tag("\t"))))));
+    let bare = value(MISSING_BRACKETS, terminated(postmaster(), peek(alt((eof, tag(" "), tag("\t"))))));
     let postmaster = map(alt((bracketed, bare)), |sloppy| (ForwardPath::Postmaster, sloppy));
     let mailbox = map(path, |(mailbox, sloppy)| (ForwardPath::Mailbox(mailbox), sloppy));
     alt((postmaster, mailbox)).parse(input)
@@ -209,11 +211,7 @@ fn path(input: &[u8]) -> Parsed<'_, (Mailbox<'_>, Violations)> {
     if canonical.max(input.len() - rest.len()) > PATH_CAP {
         return Err(nom::Err::Failure(Violation::PathTooLong));
     }
-    Ok((rest, (mailbox, mailbox.sloppy().iter().chain(form).collect())))
-}
-
-fn missing_brackets() -> Violations {
-    Violations::from_iter([Violation::MissingBrackets])
+    Ok((rest, (mailbox, form.into_iter().fold(mailbox.sloppy(), Violations::with))))
 }
 
 /// `A-d-l = At-domain *( "," At-domain )`, with the colon behind it.

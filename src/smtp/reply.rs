@@ -5,6 +5,7 @@ mod tests;
 
 use super::line::{self, Cut};
 use super::violation::Violation;
+use memchr::memchr;
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
@@ -214,7 +215,14 @@ impl<'a> Heard<'a> {
         const HEAD: usize = "250-".len();
         let text =
             |line: &'a [u8]| line.strip_suffix(b"\r\n").and_then(|line| line.get(HEAD..)).unwrap_or_default();
-        self.octets.split_inclusive(|octet| *octet == b'\n').map(text)
+        let mut left = self.octets;
+        let line = std::iter::from_fn(move || {
+            let end = memchr(b'\n', left).map_or(left.len(), |lf| lf + 1);
+            let (line, behind) = left.split_at_checked(end).filter(|(line, _)| !line.is_empty())?;
+            left = behind;
+            Some(line)
+        });
+        line.map(text)
     }
 
     /// The enhanced code of the first line, if there is one and it is of the right class.
@@ -355,16 +363,17 @@ impl Reply {
             [] => ("", &[][..]),
             [tail, footers @ ..] => (*tail, footers),
         };
-        let (before, last) = match self.text.rsplit_once('\n') {
-            Some((before, last)) => (Some(before), last),
-            None => (None, &*self.text),
-        };
-        let lines = before.into_iter().flat_map(|before| before.split('\n'));
-        for line in lines.chain(footers.iter().copied().filter(|footer| !footer.is_empty())) {
-            write_line(self.code, false, enhanced, line.as_bytes(), out);
+        let mut last = self.text.as_bytes();
+        while let Some((line, behind)) = memchr(b'\n', last).and_then(|lf| last.split_at_checked(lf)) {
+            write_line(self.code, false, enhanced, line, out);
+            last = behind.get(1..).unwrap_or_default();
         }
-        let last = if tail.is_empty() { Cow::Borrowed(last) } else { Cow::Owned(format!("{last} {tail}")) };
-        write_line(self.code, true, enhanced, last.as_bytes(), out);
+        for footer in footers.iter().filter(|footer| !footer.is_empty()) {
+            write_line(self.code, false, enhanced, footer.as_bytes(), out);
+        }
+        let last =
+            if tail.is_empty() { Cow::Borrowed(last) } else { [last, b" ", tail.as_bytes()].concat().into() };
+        write_line(self.code, true, enhanced, &last, out);
     }
 }
 

@@ -22,6 +22,17 @@ macro_rules! table {
             /// How many rows there are.
             pub const COUNT: usize = Self::ALL.len();
 
+            const HEADS: &'static [u64] = &[$($crate::smtp::table::head($name.as_bytes()),)+];
+            const NAMES: &'static [&'static str] = &[$($name,)+];
+
+            /// The row of this name, in any case. The table has the common ones first.
+            fn named(octets: &[u8]) -> Option<$Item> {
+                let wanted = $crate::smtp::table::head(octets);
+                let mut rows = Self::HEADS.iter().zip(Self::NAMES).zip(Self::ALL);
+                rows.find(|((head, name), _)| **head == wanted && $crate::smtp::table::ends_alike(name, octets))
+                    .map(|(_, row)| *row)
+            }
+
             /// Its row.
             pub const fn facts(self) -> &'static $Facts {
                 match self {
@@ -39,3 +50,28 @@ macro_rules! table {
 }
 
 pub(super) use table;
+
+/// So many octets of a name are compared as one number.
+const HEAD: usize = 8;
+
+/// The first octets of a name, in upper case.
+pub(super) const fn head(name: &[u8]) -> u64 {
+    let mut head = [0; HEAD];
+    match name.first_chunk() {
+        Some(first) => head = *first,
+        None => {
+            if let Some((first, _)) = head.split_at_mut_checked(name.len()) {
+                first.copy_from_slice(name);
+            }
+        }
+    }
+    head.make_ascii_uppercase();
+    u64::from_ne_bytes(head)
+}
+
+/// Whether two names whose heads are the same are the same altogether.
+pub(super) fn ends_alike(name: &str, other: &[u8]) -> bool {
+    let (behind, other_behind) = (name.as_bytes().get(HEAD..), other.get(HEAD..));
+    name.len() == other.len()
+        && behind.unwrap_or_default().eq_ignore_ascii_case(other_behind.unwrap_or_default())
+}

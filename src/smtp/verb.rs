@@ -212,36 +212,11 @@ impl Verb {
         matches!(self, Verb::Noop | Verb::Vrfy | Verb::Expn | Verb::Help | Verb::Etrn)
     }
 
-    /// From the wire, in any case. The four octets that nearly all verbs have are compared as one number, and the
-    /// table has the common ones first.
+    /// From the wire, in any case.
     pub fn from_wire(octets: &[u8]) -> Verb {
-        let spoken = |verb: &Verb| verb.facts().name.as_bytes().eq_ignore_ascii_case(octets);
-        match octets.first_chunk::<4>().copied() {
-            Some(mut four) if octets.len() == 4 => {
-                four.make_ascii_uppercase();
-                let four = u32::from_ne_bytes(four);
-                let place = FOUR.iter().position(|name| *name == four);
-                place.and_then(|place| Self::ALL.get(place)).copied().unwrap_or(Verb::Unknown)
-            }
-            _ => Self::ALL.iter().copied().find(spoken).unwrap_or(Verb::Unknown),
-        }
+        Self::named(octets).unwrap_or(Verb::Unknown)
     }
 }
-
-/// The names that have four octets, each as a number, in its place in the table; in the place of another what is not in
-/// upper case, and so is never looked for.
-#[expect(clippy::indexing_slicing, reason = "in a constant: what is out of bounds does not compile")]
-const FOUR: [u32; Verb::COUNT] = {
-    let mut names = [u32::from_ne_bytes(*b"none"); Verb::COUNT];
-    let mut place = 0;
-    while place < Verb::COUNT {
-        if let [a, b, c, d] = *Verb::ALL[place].facts().name.as_bytes() {
-            names[place] = u32::from_ne_bytes([a, b, c, d]);
-        }
-        place += 1;
-    }
-    names
-};
 
 #[cfg(test)]
 mod tests {

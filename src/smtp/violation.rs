@@ -288,9 +288,9 @@ table! {
 }
 
 impl Violation {
-    /// By the name in a rule file.
+    /// By the name in a rule file, as it is written there.
     pub fn from_name(name: &str) -> Option<Violation> {
-        Self::ALL.iter().copied().find(|violation| violation.facts().name == name)
+        Self::named(name.as_bytes()).filter(|violation| violation.facts().name == name)
     }
 }
 
@@ -313,9 +313,20 @@ impl Violations {
         self.0 == 0
     }
 
+    /// With it.
+    #[must_use]
+    pub const fn with(self, violation: Violation) -> Violations {
+        Violations(self.0 | Self::bit(violation))
+    }
+
     /// Adds one.
     pub fn insert(&mut self, violation: Violation) {
-        self.0 |= Self::bit(violation);
+        *self = self.with(violation);
+    }
+
+    /// Adds all of others.
+    pub fn join(&mut self, others: Violations) {
+        self.0 |= others.0;
     }
 
     /// Whether it is in.
@@ -336,8 +347,6 @@ impl Violations {
 
 impl FromIterator<Violation> for Violations {
     fn from_iter<I: IntoIterator<Item = Violation>>(violations: I) -> Self {
-        let mut set = Self::NONE;
-        violations.into_iter().for_each(|violation| set.insert(violation));
-        set
+        violations.into_iter().fold(Self::NONE, Violations::with)
     }
 }

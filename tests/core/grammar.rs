@@ -6,7 +6,7 @@
 //! itself; or `fault`. Keys of a reply: `reply`; `code`, `enhanced`, `lines`; `canonical`, `fault` or
 //! `incomplete`. In lines and replies `\xNN` is one octet.
 
-use gatepost::smtp::command::{self, Argument, Command, declared};
+use gatepost::smtp::command::{self, Argument, Command};
 use gatepost::smtp::parameter::{Body, Parameters};
 use gatepost::smtp::path::{ForwardPath, Host, Mailbox, ReversePath};
 use gatepost::smtp::reply::{self, Read};
@@ -128,7 +128,7 @@ fn say_parameters(parameters: &Parameters<'_>, say: &mut impl FnMut(&str, Value)
         extension.map_or("unknown", |extension| extension.facts().keyword).into()
     };
     say("needs", Value::Array(parameters.iter().map(|parameter| needs(parameter.needs())).collect()));
-    let declared = declared(parameters);
+    let declared = parameters.gist().declared;
     if let Some(size) = declared.size {
         say("size", size.to_string().into());
     }

@@ -6,7 +6,7 @@ use gatepost::policy::limits::Limit;
 use gatepost::policy::tree::Date;
 use gatepost::policy::verdict::{Action, Check, Refusal};
 use gatepost::policy::{LineEnds, Mode, Policy, Weight};
-use gatepost::smtp::command::{Argument, Command, declared, parse};
+use gatepost::smtp::command::{Argument, Command, parse};
 use gatepost::smtp::path::ForwardPath;
 use gatepost::smtp::verb::Verb;
 use gatepost::smtp::violation::{Kind, Response, Violation};
@@ -55,7 +55,7 @@ fn judging<'a>(mut scene: Scene<'a>, line: &'a str, command: &'a Command<'a>) ->
     match command.argument.as_ref().unwrap() {
         Argument::Hello(name) => scene.hello = Some(HelloScene { verb: command.verb, name: *name }),
         Argument::Mail { path, parameters } => {
-            scene.mail = Some(MailScene { path: *path, size: declared(parameters).size });
+            scene.mail = Some(MailScene { path: *path, size: parameters.gist().declared.size });
             scene.parameters = Some(*parameters);
         }
         Argument::Rcpt { path, parameters } => {

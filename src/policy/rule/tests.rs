@@ -4,7 +4,7 @@ use super::*;
 use crate::policy::Policy;
 use crate::policy::compile::compile;
 use crate::policy::condition::{CommandScene, HelloScene, MailScene, NameScene};
-use crate::smtp::command::{Argument, Command, declared, parse};
+use crate::smtp::command::{Argument, Command, parse};
 use crate::smtp::verb::Verb;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -188,7 +188,7 @@ fn scene<'a>(client: &str, commands: &'a [(&'a str, Command<'a>)], count: u32) -
                 scene.hello = Some(HelloScene { verb: command.verb, name: *name });
             }
             Ok(Argument::Mail { path, parameters }) => {
-                scene.mail = Some(MailScene { path: *path, size: declared(parameters).size });
+                scene.mail = Some(MailScene { path: *path, size: parameters.gist().declared.size });
             }
             Ok(Argument::Rcpt { path, parameters }) => {
                 scene.rcpt = Some(*path);
@@ -206,7 +206,13 @@ fn found_and_asked(index: &RuleIndex, scene: &Scene<'_>) -> (Vec<Check>, Vec<Che
     let point = Point::Command(Verb::Rcpt);
     let all = index.order(point).into_iter().flat_map(|order| &order.checks);
     let asked = all.copied().filter(|check| index.fits(*check, scene)).collect();
-    (index.fitting(point, scene).collect(), asked)
+    let mut found = Vec::new();
+    let decided: Option<()> = index.decide(point, scene, |check| {
+        found.push(check);
+        None
+    });
+    assert_eq!(decided, None);
+    (found, asked)
 }
 
 /// More groups at once than a look-up can keep.

@@ -1,5 +1,7 @@
 //! What Gatepost itself says to a relay: a closed list.
 
+use crate::smtp::decimal;
+
 /// All that Gatepost itself says to a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Own<'a> {
@@ -31,24 +33,30 @@ pub(in crate::session) enum Own<'a> {
 
 impl Own<'_> {
     pub(super) fn encode(self, out: &mut Vec<u8>) {
-        use std::io::Write;
-        // Writing to a Vec cannot fail.
-        let _ = match self {
-            Self::Ehlo(name) => out.write_all(&[b"EHLO ", name, b"\r\n"].concat()),
-            Self::Helo(name) => out.write_all(&[b"HELO ", name, b"\r\n"].concat()),
-            Self::StartTls => out.write_all(b"STARTTLS\r\n"),
-            Self::Xclient(attributes) => out.write_all(&[b"XCLIENT", attributes, b"\r\n"].concat()),
-            Self::Chunk(size) => write!(out, "BDAT {size}\r\n"),
-            Self::Trace(fields) => out.write_all(fields),
+        let mut write = |parts: &[&[u8]]| parts.iter().for_each(|part| out.extend_from_slice(part));
+        match self {
+            Self::Ehlo(name) => write(&[b"EHLO ", name, b"\r\n"]),
+            Self::Helo(name) => write(&[b"HELO ", name, b"\r\n"]),
+            Self::StartTls => write(&[b"STARTTLS\r\n"]),
+            Self::Xclient(attributes) => write(&[b"XCLIENT", attributes, b"\r\n"]),
+            Self::Chunk(size) => encode_chunk(size, out),
+            Self::Trace(fields) => write(&[fields]),
             Self::TraceChunk(fields) => {
-                out.extend_from_slice(format!("BDAT {}\r\n", fields.len()).as_bytes());
-                out.write_all(fields)
+                encode_chunk(fields.len(), out);
+                out.extend_from_slice(fields);
             }
-            Self::LastChunk => out.write_all(b"BDAT 0 LAST\r\n"),
-            Self::EndOfMailData => out.write_all(b".\r\n"),
-            Self::Reset => out.write_all(b"RSET\r\n"),
-            Self::CancelAuth => out.write_all(b"*\r\n"),
-            Self::Quit => out.write_all(b"QUIT\r\n"),
-        };
+            Self::LastChunk => write(&[b"BDAT 0 LAST\r\n"]),
+            Self::EndOfMailData => write(&[b".\r\n"]),
+            Self::Reset => write(&[b"RSET\r\n"]),
+            Self::CancelAuth => write(&[b"*\r\n"]),
+            Self::Quit => write(&[b"QUIT\r\n"]),
+        }
     }
+}
+
+/// The command of a chunk of so many octets.
+fn encode_chunk(size: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"BDAT ");
+    decimal::write(u64::try_from(size).unwrap_or(u64::MAX), out);
+    out.extend_from_slice(b"\r\n");
 }

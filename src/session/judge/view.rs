@@ -4,7 +4,6 @@ use super::{Judge, Spoken};
 use crate::policy::condition::{Point, Scene};
 use crate::policy::verdict::Refusal;
 use crate::session::{Moment, Session};
-use std::cell::OnceCell;
 
 /// The scene of a judgement. It is made where somebody looks: most commands break nothing that could be excepted, and at
 /// many no rule is asked.
@@ -13,18 +12,19 @@ pub(in crate::session) struct View<'s> {
     now: Moment,
     /// None: it is about the connection.
     spoken: Option<Spoken<'s>>,
-    scene: OnceCell<Scene<'s>>,
+    scene: Option<Scene<'s>>,
 }
 
 impl<'s> View<'s> {
     pub(super) fn new(session: &'s Session, now: Moment, spoken: Option<Spoken<'s>>) -> Self {
-        Self { session, now, spoken, scene: OnceCell::new() }
+        Self { session, now, spoken, scene: None }
     }
 
-    pub(in crate::session) fn scene(&self) -> &Scene<'s> {
-        self.scene.get_or_init(|| match self.spoken {
-            Some(spoken) => self.session.scene(self.now, spoken),
-            None => self.session.bare_scene(self.now),
+    pub(in crate::session) fn scene(&mut self) -> &Scene<'s> {
+        let Self { session, now, spoken, scene } = self;
+        scene.get_or_insert_with(|| match spoken {
+            Some(spoken) => session.scene(*now, *spoken),
+            None => session.bare_scene(*now),
         })
     }
 }

@@ -105,10 +105,10 @@ fn hello<'a>(text: &'a [u8], sloppy: &mut Violations) -> Outcome<'a> {
     if text.len() > NAME_CAP {
         return Err(Violation::DomainTooLong);
     }
-    let bare = std::str::from_utf8(text).is_ok_and(|text| text.parse::<IpAddr>().is_ok());
-    let parsed: Parsed<'_, _> = all_consuming(host).parse(text);
-    match parsed {
-        _ if bare => sloppy.insert(Violation::BareAddress),
+    let bare = || std::str::from_utf8(text).is_ok_and(|text| text.parse::<IpAddr>().is_ok());
+    match all_consuming(host).parse(text) {
+        // Of what is a name by the letter only an address of IPv4 is none, and that ends with a digit.
+        Ok((_, Host::Domain([.., b'0'..=b'9']))) | Err(_) if bare() => sloppy.insert(Violation::BareAddress),
         Ok((_, Host::Domain(name))) if name.contains(&b'_') => sloppy.insert(Violation::HelloSyntax),
         Ok((_, host)) => return Ok(Argument::Hello(host)),
         Err(_) => sloppy.insert(Violation::HelloSyntax),
@@ -120,7 +120,7 @@ fn hello<'a>(text: &'a [u8], sloppy: &mut Violations) -> Outcome<'a> {
 fn mail<'a>(text: &'a [u8], sloppy: &mut Violations) -> Outcome<'a> {
     let after = address_word("FROM", text, sloppy)?;
     let (rest, (path, found)) = reverse_path(after).map_err(|error| named(error, Violation::ReversePath))?;
-    found.iter().for_each(|violation| sloppy.insert(violation));
+    sloppy.join(found);
     ends_path(rest).then_some(()).ok_or(Violation::ReversePath)?;
     Ok(Argument::Mail { path, parameters: parameters(Verb::Mail, rest, sloppy)? })
 }
@@ -129,7 +129,7 @@ fn mail<'a>(text: &'a [u8], sloppy: &mut Violations) -> Outcome<'a> {
 fn rcpt<'a>(text: &'a [u8], sloppy: &mut Violations) -> Outcome<'a> {
     let after = address_word("TO", text, sloppy)?;
     let (rest, (path, found)) = forward_path(after).map_err(|error| named(error, Violation::ForwardPath))?;
-    found.iter().for_each(|violation| sloppy.insert(violation));
+    sloppy.join(found);
     ends_path(rest).then_some(()).ok_or(Violation::ForwardPath)?;
     Ok(Argument::Rcpt { path, parameters: parameters(Verb::Rcpt, rest, sloppy)? })
 }
@@ -218,9 +218,4 @@ fn node(input: &[u8]) -> Parsed<'_, &[u8]> {
 fn domains(input: &[u8]) -> Parsed<'_, &[u8]> {
     let dotted = || verify(domain, |domain: &[u8]| domain.contains(&b'.'));
     recognize((dotted(), many0_count((char(','), dotted())))).parse(input)
-}
-
-/// A number of at most 20 digits, all of the text.
-pub(super) fn number(text: &[u8]) -> Option<u64> {
-    all_consuming(parameter::number).parse(text).ok().map(|(_, number)| number)
 }

@@ -1,6 +1,7 @@
 //! The grammar of each parameter's value. A function is named for its keyword, and a combinator for its ABNF.
 
 use super::Body;
+use crate::smtp::decimal;
 use crate::smtp::path::{Parsed, is_atext};
 use crate::smtp::violation::Violation;
 use nom::Parser;
@@ -58,7 +59,7 @@ pub(super) fn any_or_none(value: Option<&[u8]>) -> Fit {
 
 /// `size-value = 1*20DIGIT` (RFC 1870 4)
 pub(super) fn size(value: Option<&[u8]>) -> Fit {
-    exact(number, value)
+    if value.and_then(decimal::read).is_some() { Fit::Exact } else { Fit::Not }
 }
 
 /// `"7BIT" / "8BITMIME" / "BINARYMIME"` (RFC 6152 2, RFC 3030 3)
@@ -163,8 +164,7 @@ fn xtext_octets(input: &[u8]) -> Parsed<'_, &[u8]> {
 
 /// `1*20DIGIT` that fits the largest number that anybody counts with.
 pub(in crate::smtp) fn number(input: &[u8]) -> Parsed<'_, u64> {
-    let as_number = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse().ok();
-    map_opt(digits(1, 20), as_number).parse(input)
+    map_opt(digits(1, 20), decimal::read).parse(input)
 }
 
 /// `full-date` (RFC 3339 5.6)
