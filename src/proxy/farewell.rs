@@ -71,12 +71,15 @@ impl Farewell {
     ) -> Poll<()> {
         if let Self::Speaking { until, then } = *self {
             client.keep(&[]);
+            let silent = then == Then::CloseIfSilent && client.is_silent(cx);
+            if !silent {
+                client.hurry();
+            }
             client.flush(cx, now);
             let late = now >= until;
             if client.is_pending() && !late {
                 return Poll::Pending;
             }
-            let silent = then == Then::CloseIfSilent && client.is_silent(cx);
             if late || silent || then == Then::Close {
                 return Poll::Ready(());
             }

@@ -11,6 +11,7 @@ use super::lock;
 use super::means::Means;
 use super::papers::{Expiries, Papers};
 use super::porch::Porch;
+use super::post::postman;
 use super::relay::Relay;
 use super::store::Store;
 use crate::session::Identity;
@@ -343,7 +344,7 @@ fn work(runtime: &Runtime, sockets: Vec<(Arc<Porch>, TcpListener)>, drain: &Drai
                 Err(error) => tracing::error!(%error, "cannot listen"),
             }
         }
-        let pulse = tokio::spawn(pulse());
+        let (pulse, postman) = (tokio::spawn(pulse()), tokio::spawn(postman()));
         drain.reach(Phase::Draining).await;
         // The sockets are closed with this: who connects now finds nobody, and goes to the next MX.
         accepting.shutdown().await;
@@ -352,6 +353,7 @@ fn work(runtime: &Runtime, sockets: Vec<(Arc<Porch>, TcpListener)>, drain: &Drai
             relay.spares().dismiss(Duration::ZERO);
         }
         pulse.abort();
+        postman.abort();
     });
 }
 

@@ -2,7 +2,8 @@
 //! what comes of it telemetry's to tell.
 //!
 //! One runtime a thread, and a session never crosses threads. Octets are read into the thread's own buffer, shown to the
-//! session, and written from there; only what a side does not take is copied, so a session that is idle holds none.
+//! session, and written from there; only what a side does not take is copied, so a session that is idle holds none. What is
+//! short is kept, too, in the thread's post, and said when all that came at once have been heard.
 //!
 //! | file | noun |
 //! |---|---|
@@ -13,6 +14,7 @@
 //! | `turn` | what a connection works with when it is its turn |
 //! | `alarm`, `farewell` | when it is due for a turn, and how it ends |
 //! | `wire` | one socket and what waits for it |
+//! | `socket`, `post` | a socket as the kernel has it; what a thread says when all have been heard |
 //! | `tls` | on which terms TLS is spoken; in its folder certificates, who is believed, handshakes, a socket with or without |
 //! | `papers` | what a reload changes, read as a whole |
 //! | `clerks` | who compares passwords, off the threads that serve |
@@ -50,6 +52,7 @@ mod means;
 mod news;
 mod papers;
 mod porch;
+mod post;
 mod probe;
 mod relay;
 mod reserve;

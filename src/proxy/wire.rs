@@ -1,9 +1,10 @@
 //! One of a connection's two sockets, and what waits for it.
 
 use super::means::Descriptor;
-use super::socket::Next;
+use super::post;
+use super::socket::{Letter, Next};
 use super::tls::{Failed, Part, Stream};
-use crate::event::Secured;
+use crate::event::{Secured, Side};
 use crate::session::Moment;
 use arrayvec::ArrayVec;
 use std::io::{self, IoSlice};
@@ -69,7 +70,7 @@ pub(super) enum Read {
 
 impl Wire {
     pub(super) fn new(socket: TcpStream, descriptor: Descriptor) -> Self {
-        let stream = Stream::Plain(socket);
+        let stream = Stream::plain(socket);
         Self { stream, waiting: None, hearing: Hearing::Open, writing: Writing::Open, descriptor }
     }
 
@@ -81,6 +82,7 @@ impl Wire {
     /// From here on a handshake is on: it begins once what waits is out. What was kept is forgotten: it came before, and
     /// whoever put it there is not the one with whom TLS will hold (RFC 3207 4.2).
     pub(super) fn secure(&mut self, part: Part) {
+        self.hurry();
         self.keep(&[]);
         self.stream.shake(part);
     }
@@ -120,12 +122,18 @@ impl Wire {
 
     /// Whether it is a socket on which nothing waits, and whose end the session need not be told.
     pub(super) fn rests(&self) -> bool {
-        self.waiting.is_none() && self.stream.is_plain() && self.hearing != Hearing::Ended
+        let waits = self.waiting.is_some() || self.has_returned();
+        !waits && self.stream.is_plain() && self.hearing != Hearing::Ended
     }
 
     /// Whether something waits for the peer.
     pub(super) fn is_pending(&self) -> bool {
-        !self.pending().is_empty() || self.owes()
+        !self.pending().is_empty() || self.owes() || self.has_returned()
+    }
+
+    /// Whether something that was posted came back.
+    fn has_returned(&self) -> bool {
+        self.stream.socket().is_some_and(|socket| socket.letter() == Letter::Returned)
     }
 
     /// Whether what was said is not out, although nobody here has it any more.
@@ -218,7 +226,39 @@ impl Wire {
         self.waiting.take_if(|waiting| !owes && waiting.pending.is_empty() && waiting.kept.is_empty());
     }
 
-    /// Says what is in the pieces, and empties them. What the peer does not take waits.
+    /// Says what is in the pieces, and empties them, when all who came at once have been heard, if it is short. Where the
+    /// end is next the wire may be closed at once: what is posted goes out first.
+    #[inline]
+    pub(super) fn post(
+        &mut self,
+        (side, next): (Side, Next),
+        cx: &mut Context<'_>,
+        now: Moment,
+        pieces: &mut Pieces<'_>,
+    ) {
+        if pieces.is_empty() {
+            return;
+        }
+        let free = !self.is_pending() && self.writing == Writing::Open;
+        match self.stream.socket().filter(|_| free) {
+            Some(socket) if post::post((side, socket), pieces, next, cx) => pieces.clear(),
+            _ => self.send_all(cx, now, pieces, next),
+        }
+    }
+
+    /// What was posted is said now. What comes back of it waits.
+    pub(super) fn hurry(&mut self) {
+        let Some(socket) = self.stream.socket() else { return };
+        if socket.letter() == Letter::Posted {
+            post::deliver();
+        }
+        if socket.letter() == Letter::Returned {
+            let returned = post::take_returned(socket);
+            self.waiting.get_or_insert_default().pending.extend_from_slice(&returned);
+        }
+    }
+
+    /// Says what is in the pieces at once, and empties them. What the peer does not take waits.
     #[inline]
     pub(super) fn send(&mut self, cx: &mut Context<'_>, now: Moment, pieces: &mut Pieces<'_>) {
         if !pieces.is_empty() {
@@ -234,6 +274,7 @@ impl Wire {
     }
 
     fn send_all(&mut self, cx: &mut Context<'_>, now: Moment, pieces: &mut Pieces<'_>, next: Next) {
+        self.hurry();
         let mut written = 0;
         if !self.is_pending() && self.writing == Writing::Open {
             match self.write(cx, pieces, next) {
@@ -270,6 +311,7 @@ impl Wire {
         if !self.is_pending() {
             return false;
         }
+        self.hurry();
         let gone = self.flush_pending(cx);
         if let Some(waiting) = self.waiting.as_mut().filter(|_| gone > 0) {
             waiting.stuck = Some(now);
@@ -316,13 +358,15 @@ impl Wire {
 
     /// Says that nothing more will be said.
     pub(super) fn shut(&mut self, cx: &mut Context<'_>) {
+        self.hurry();
         // It is one system call and never waits; a peer that is gone needs not be told.
         let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
         self.keep(&[]);
     }
 
     /// Takes the stream and what waits for it.
-    pub(super) fn into_rest(self) -> (Stream, Vec<u8>, Descriptor) {
+    pub(super) fn into_rest(mut self) -> (Stream, Vec<u8>, Descriptor) {
+        self.hurry();
         let pending = self.waiting.map(|waiting| waiting.pending).unwrap_or_default();
         (self.stream, pending, self.descriptor)
     }

@@ -4,6 +4,7 @@ use super::{Connection, Course, Way};
 use crate::event::{Decision, Event, Side};
 use crate::proxy::farewell::{Farewell, Then};
 use crate::proxy::guise::{Guise, Port};
+use crate::proxy::socket::Next;
 use crate::proxy::turn::Turn;
 use crate::proxy::wire::Pieces;
 use crate::session::{Action, Choice, Linger, Moment, Output};
@@ -67,7 +68,7 @@ impl Connection {
                             link.wire.send(cx, *now, &mut to_relay);
                             link.hand_on(cx, *now, leg);
                         } else {
-                            link.wire.send_last(cx, *now, &mut to_relay);
+                            link.wire.post((Side::Relay, Next::End), cx, *now, &mut to_relay);
                             link.close(cx);
                         }
                     }
@@ -93,12 +94,10 @@ impl Connection {
             self.door.ban((client, *id), span, check);
         }
         if let Way::Open(link) = &mut self.way {
-            link.wire.send(cx, *now, &mut to_relay);
+            link.wire.post((Side::Relay, Next::Open), cx, *now, &mut to_relay);
         }
-        match self.course {
-            Course::Leaving(_) => self.client.send_last(cx, *now, &mut to_client),
-            _ => self.client.send(cx, *now, &mut to_client),
-        }
+        let next = if matches!(self.course, Course::Leaving(_)) { Next::End } else { Next::Open };
+        self.client.post((Side::Client, next), cx, *now, &mut to_client);
         drop((to_client, to_relay));
         secures.into_iter().for_each(|side| self.start_tls(turn, side));
         if passes {

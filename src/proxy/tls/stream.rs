@@ -1,9 +1,10 @@
 //! What a wire speaks over: a socket as it is, or TLS on it. The rest of the room does not know which.
 
 use super::handshake::{Handshake, Part};
-use crate::proxy::socket::{self, Next};
+use crate::proxy::socket::{Next, Socket};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -21,7 +22,7 @@ const SMALL: usize = 4 * 1024;
 /// socket cannot have, so there are two variants, and the rest is apart.
 #[derive(Debug)]
 pub(in crate::proxy) enum Stream {
-    Plain(TcpStream),
+    Plain(Arc<Socket>),
     /// None: it is gone, and nothing comes of it.
     Apart(Option<Box<Apart>>),
 }
@@ -53,6 +54,11 @@ impl Secure {
 }
 
 impl Stream {
+    /// Without TLS.
+    pub(in crate::proxy) fn plain(socket: TcpStream) -> Self {
+        Self::Plain(Arc::new(Socket::new(socket)))
+    }
+
     /// With TLS that holds.
     pub(in crate::proxy) fn secure(stream: TlsStream<TcpStream>) -> Self {
         Self::Apart(Some(Box::new(Apart::Secure(Secure::new(stream)))))
@@ -60,15 +66,26 @@ impl Stream {
 
     /// What a handshake leaves that failed: the socket, if it gave it back.
     pub(in crate::proxy) fn remains(socket: Option<TcpStream>) -> Self {
-        socket.map_or(Self::Apart(None), Self::Plain)
+        socket.map_or(Self::Apart(None), Self::plain)
     }
 
-    /// Begins a handshake. One that is plain no longer stays as it is.
+    /// Begins a handshake. One that is plain no longer stays as it is, and one to whose peer a letter is on its way is gone.
     pub(in crate::proxy) fn shake(&mut self, part: Part) {
         *self = match std::mem::replace(self, Self::Apart(None)) {
-            Self::Plain(socket) => Self::Apart(Some(Box::new(Apart::Shaking(Handshake::new(socket, part))))),
+            Self::Plain(socket) => Self::Apart(Arc::into_inner(socket).map(|socket| {
+                let handshake = Handshake::new(socket.into_stream(), part);
+                Box::new(Apart::Shaking(handshake))
+            })),
             apart @ Self::Apart(_) => apart,
         };
+    }
+
+    /// The socket, if it is nothing else.
+    pub(in crate::proxy) fn socket(&self) -> Option<&Arc<Socket>> {
+        match self {
+            Self::Plain(socket) => Some(socket),
+            Self::Apart(_) => None,
+        }
     }
 
     /// Whether it is a socket and nothing else.
@@ -92,7 +109,7 @@ impl Stream {
         next: Next,
     ) -> Poll<io::Result<usize>> {
         if let Self::Plain(socket) = self {
-            return socket::poll_write(socket, cx, pieces, next);
+            return socket.poll_write(cx, pieces, next);
         }
         Pin::new(self).poll_write_vectored(cx, pieces)
     }
@@ -117,7 +134,7 @@ impl Stream {
     /// Whether a read would find something; without looking, it might.
     pub(in crate::proxy) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Self::Plain(socket) => socket.poll_read_ready(cx).map(|_| ()),
+            Self::Plain(socket) => socket.poll_read_ready(cx),
             // What was decrypted may wait inside.
             Self::Apart(_) => Poll::Ready(()),
         }
@@ -144,7 +161,7 @@ impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Self::Plain(socket) = this {
-            let octets = ready!(socket::poll_read(socket, cx, room.initialize_unfilled()))?;
+            let octets = ready!(socket.poll_read(cx, room.initialize_unfilled()))?;
             room.advance(octets);
             return Poll::Ready(Ok(()));
         }
@@ -165,7 +182,7 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let Self::Plain(socket) = this {
-            return socket::poll_write(socket, cx, &[IoSlice::new(octets)], Next::Open);
+            return socket.poll_write(cx, &[IoSlice::new(octets)], Next::Open);
         }
         match this.apart() {
             Some(Apart::Secure(secure)) => Pin::new(&mut secure.stream).poll_write(cx, octets),
@@ -181,7 +198,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let Self::Plain(socket) = this {
-            return socket::poll_write(socket, cx, pieces, Next::Open);
+            return socket.poll_write(cx, pieces, Next::Open);
         }
         match this.apart() {
             Some(Apart::Secure(secure)) => Pin::new(&mut secure.stream).poll_write_vectored(cx, pieces),
@@ -204,7 +221,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Self::Plain(socket) = this {
-            return Pin::new(socket).poll_shutdown(cx);
+            return Poll::Ready(socket.shut());
         }
         match this.apart() {
             // With the alert that says so, or the peer would have to take it for an attack (RFC 8446 6.1).
@@ -220,6 +237,6 @@ mod tests {
 
     #[test]
     fn what_may_be_tls_is_no_larger_than_what_is_not() {
-        assert_eq!(size_of::<Stream>(), size_of::<TcpStream>());
+        assert_eq!(size_of::<Stream>(), 2 * size_of::<Arc<Socket>>());
     }
 }

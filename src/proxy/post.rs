@@ -1,0 +1,162 @@
+//! A thread's post: short words are not said one by one, but together, when every connection that had something to hear has
+//! heard it. First those to clients, then those to relays.
+//!
+//! Nothing is said later for it, for all that came at once is dealt with at once; but whoever is spoken to is woken once for
+//! many words, where it would wake, find one, and sleep again. That is the dearest part of a short message: a wakeup of a
+//! processor that rests costs more than the rest of a system call. Words to one side that follow each other leave in one
+//! segment.
+
+use super::socket::{Letter, Next, Socket};
+use crate::event::Side;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::mem;
+use std::ops::Range;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Words that are longer are said at once: to keep them costs more than it saves.
+const LONGEST: usize = 8 * 1024;
+/// More than this in all is not kept.
+const BAG: usize = 32 * 1024;
+
+thread_local! {
+    static POST: RefCell<Post> = RefCell::default();
+}
+
+#[derive(Debug, Default)]
+struct Post {
+    /// Who delivers on this thread. Where there is nobody, nothing is posted.
+    postman: Option<Waker>,
+    to_clients: Vec<Item>,
+    to_relays: Vec<Item>,
+    text: Vec<u8>,
+    /// What could not be delivered: hardly ever anything.
+    returned: Vec<(Arc<Socket>, Vec<u8>)>,
+}
+
+/// A letter.
+#[derive(Debug)]
+struct Item {
+    to: Arc<Socket>,
+    text: Range<usize>,
+    next: Next,
+    /// Who is told if it comes back.
+    sender: Waker,
+}
+
+impl Post {
+    fn open(postman: Waker) -> Self {
+        Self { postman: Some(postman), text: Vec::with_capacity(BAG), ..Self::default() }
+    }
+
+    fn post(
+        &mut self,
+        (side, to): (Side, &Arc<Socket>),
+        pieces: &[&[u8]],
+        next: Next,
+        cx: &Context<'_>,
+    ) -> bool {
+        let length = pieces.iter().fold(0_usize, |sum, piece| sum.saturating_add(piece.len()));
+        let begin = self.text.len();
+        let end = begin.saturating_add(length);
+        let (Some(postman), true) = (&self.postman, length <= LONGEST && end <= BAG) else { return false };
+        if begin == 0 {
+            postman.wake_by_ref();
+        }
+        for piece in pieces {
+            self.text.extend_from_slice(piece);
+        }
+        let letters = match side {
+            Side::Client => &mut self.to_clients,
+            Side::Relay => &mut self.to_relays,
+        };
+        match letters.last_mut() {
+            Some(last) if last.text.end == begin && Arc::ptr_eq(&last.to, to) => {
+                (last.text.end, last.next) = (end, next);
+            }
+            _ => {
+                letters.push(Item { to: Arc::clone(to), text: begin..end, next, sender: cx.waker().clone() });
+            }
+        }
+        to.set_letter(Letter::Posted);
+        true
+    }
+
+    fn deliver(&mut self) {
+        let Self { to_clients, to_relays, text, returned, .. } = self;
+        // Nobody comes for what was to go to a peer that is gone.
+        returned.retain(|(to, _)| Arc::strong_count(to) > 1);
+        for Item { to, text: range, next, sender } in to_clients.drain(..).chain(to_relays.drain(..)) {
+            let text = text.get(range).unwrap_or_default();
+            let before = returned.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &to));
+            let rest = if before.is_some() { text } else { to.say(text, next) };
+            if rest.is_empty() {
+                to.set_letter(Letter::None);
+                continue;
+            }
+            to.set_letter(Letter::Returned);
+            sender.wake();
+            match before {
+                // What came back is not overtaken.
+                Some((_, before)) => before.extend_from_slice(rest),
+                None => returned.push((to, rest.to_vec())),
+            }
+        }
+        text.clear();
+    }
+
+    fn take_returned(&mut self, to: &Arc<Socket>) -> Vec<u8> {
+        to.set_letter(Letter::None);
+        let place = self.returned.iter().position(|(other, _)| Arc::ptr_eq(other, to));
+        place.map(|place| self.returned.swap_remove(place).1).unwrap_or_default()
+    }
+}
+
+/// Posts these words to the peer of a side. False: they are to be said at once.
+pub(super) fn post(to: (Side, &Arc<Socket>), pieces: &[&[u8]], next: Next, cx: &Context<'_>) -> bool {
+    POST.with_borrow_mut(|post| post.post(to, pieces, next, cx))
+}
+
+/// Delivers what is posted on this thread.
+pub(super) fn deliver() {
+    POST.with_borrow_mut(Post::deliver);
+}
+
+/// Gives back what could not be delivered to this peer.
+pub(super) fn take_returned(to: &Arc<Socket>) -> Vec<u8> {
+    POST.with_borrow_mut(|post| post.take_returned(to))
+}
+
+/// Delivers on this thread. It is woken by the first letter, and so has its turn behind all those that have theirs already.
+pub(super) async fn postman() {
+    let _until = Leaving;
+    poll_fn::<(), _>(|cx| {
+        POST.with_borrow_mut(|post| {
+            if post.postman.is_none() {
+                *post = Post::open(cx.waker().clone());
+            }
+            post.deliver();
+        });
+        Poll::Pending
+    })
+    .await;
+}
+
+/// When the postman leaves, what is posted is delivered, and nothing more is.
+struct Leaving;
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        // Where the thread itself ends there is no post any more, and nobody who could have posted.
+        let _ = POST.try_with(|post| {
+            if let Ok(mut post) = post.try_borrow_mut() {
+                post.deliver();
+                mem::take(&mut *post);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

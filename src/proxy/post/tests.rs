@@ -1,0 +1,196 @@
+use super::*;
+use crate::proxy::means::{Descriptor, Means};
+use crate::proxy::wire::{Pieces, Wire};
+use crate::session::Moment;
+use crate::telemetry::Metrics;
+use std::io::{ErrorKind, Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+const NOW: Moment = Moment::START;
+const OPEN: (Side, Next) = (Side::Client, Next::Open);
+const END: (Side, Next) = (Side::Client, Next::End);
+
+/// How often somebody was woken.
+#[derive(Default)]
+struct Alarms(AtomicUsize);
+
+impl Wake for Alarms {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Alarms {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A wire, and the peer at its other end, who is asked and does not wait.
+struct Line {
+    wire: Wire,
+    peer: std::net::TcpStream,
+    alarms: Arc<Alarms>,
+}
+
+impl Line {
+    /// `full`: there is no room for anything more. Gives how much was said until then, too.
+    fn new(full: bool) -> (Self, usize) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        peer.set_nonblocking(true).unwrap();
+        let mut filling = std::iter::from_fn(|| stream.write(&[b'x'; 4096]).ok());
+        let said = if full { filling.by_ref().sum() } else { 0 };
+        let descriptor = Descriptor::count(&Means::new(&Metrics::new(), 1 << 20, 0));
+        let wire = Wire::new(TcpStream::from_std(stream).unwrap(), descriptor);
+        (Self { wire, peer, alarms: Arc::default() }, said)
+    }
+
+    fn post(&mut self, (side, next): (Side, Next), pieces: &[&[u8]]) {
+        let waker = Waker::from(Arc::clone(&self.alarms));
+        let mut pieces: Pieces<'_> = pieces.iter().copied().collect();
+        self.wire.post((side, next), &mut Context::from_waker(&waker), NOW, &mut pieces);
+        assert!(pieces.is_empty());
+    }
+
+    fn flush(&mut self) -> bool {
+        let waker = Waker::from(Arc::clone(&self.alarms));
+        self.wire.flush(&mut Context::from_waker(&waker), NOW)
+    }
+
+    /// All that the peer can hear now.
+    fn heard(&mut self) -> Vec<u8> {
+        heard(&mut self.peer)
+    }
+}
+
+fn heard(peer: &mut std::net::TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let end = peer.read_to_end(&mut all);
+    assert!(end.is_ok() || end.unwrap_err().kind() == ErrorKind::WouldBlock);
+    all
+}
+
+/// Lets everybody have a turn who has one to come.
+async fn round() {
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+    // Over loopback what was said has come, but the runtime is to hear of room that there is again.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
+async fn with_postman() {
+    tokio::spawn(postman());
+    round().await;
+}
+
+#[tokio::test]
+async fn what_is_posted_is_said_when_the_postman_comes_and_in_order() {
+    with_postman().await;
+    let (mut line, _) = Line::new(false);
+    line.post(OPEN, &[b"250 ", b"one\r\n"]);
+    line.post(OPEN, &[b"250 two\r\n"]);
+    assert_eq!(line.heard(), b"");
+    round().await;
+    assert_eq!(line.heard(), b"250 one\r\n250 two\r\n");
+    assert_eq!(line.alarms.count(), 0);
+}
+
+#[tokio::test]
+async fn where_there_is_no_postman_it_is_said_at_once() {
+    let (mut line, _) = Line::new(false);
+    line.post(OPEN, &[b"250 one\r\n"]);
+    assert_eq!(line.heard(), b"250 one\r\n");
+}
+
+#[tokio::test]
+async fn what_is_long_is_said_at_once_and_behind_what_was_posted() {
+    with_postman().await;
+    let (mut line, _) = Line::new(false);
+    line.post(OPEN, &[b"354 go on\r\n"]);
+    line.post(OPEN, &[&[b'a'; LONGEST + 1]]);
+    let heard = line.heard();
+    assert!(heard.starts_with(b"354 go on\r\naaaa") && heard.len() == 11 + LONGEST + 1);
+}
+
+#[tokio::test]
+async fn more_than_a_bag_full_is_not_kept() {
+    with_postman().await;
+    let (mut line, _) = Line::new(false);
+    for _ in 0..BAG / LONGEST {
+        line.post(OPEN, &[&[b'a'; LONGEST]]);
+    }
+    assert_eq!(line.heard(), b"");
+    line.post(OPEN, &[b"b"]);
+    assert_eq!(line.heard().len(), BAG + 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_delivered_comes_back_its_sender_is_woken_and_nothing_overtakes_it() {
+    with_postman().await;
+    let (mut line, said) = Line::new(true);
+    line.post(OPEN, &[b"250 one\r\n"]);
+    let (mut other, _) = Line::new(false);
+    other.post(OPEN, &[b"250 of another\r\n"]);
+    line.post(OPEN, &[b"250 two\r\n"]);
+    assert!(!line.wire.is_pending());
+    round().await;
+    assert_eq!(other.heard(), b"250 of another\r\n");
+    assert!(line.alarms.count() > 0 && line.wire.is_pending() && !line.wire.rests());
+    // Nothing of it is posted anew, although the peer has room again.
+    let mut heard = line.heard();
+    line.post(OPEN, &[b"250 three\r\n"]);
+    for _ in 0..100 {
+        line.flush();
+        heard.extend(line.heard());
+        round().await;
+    }
+    assert!(!line.wire.is_pending());
+    assert_eq!(heard.split_off(said), b"250 one\r\n250 two\r\n250 three\r\n");
+}
+
+#[tokio::test]
+async fn a_wire_that_is_closed_has_said_what_was_posted() {
+    with_postman().await;
+    let (mut line, _) = Line::new(false);
+    line.post(END, &[b"221 bye\r\n"]);
+    let Line { wire, mut peer, .. } = line;
+    drop(wire);
+    assert_eq!(heard(&mut peer), b"");
+    round().await;
+    peer.set_nonblocking(false).unwrap();
+    let mut all = Vec::new();
+    // Up to the end of the stream.
+    peer.read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"221 bye\r\n");
+}
+
+#[tokio::test]
+async fn who_is_in_a_hurry_has_all_of_it_delivered() {
+    with_postman().await;
+    let (mut line, _) = Line::new(false);
+    line.post(OPEN, &[b"421 going\r\n"]);
+    line.wire.shut(&mut Context::from_waker(Waker::noop()));
+    line.peer.set_nonblocking(false).unwrap();
+    let mut all = Vec::new();
+    line.peer.read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"421 going\r\n");
+}
+
+#[tokio::test]
+async fn a_postman_who_leaves_has_delivered() {
+    let postman = tokio::spawn(postman());
+    round().await;
+    let (mut line, _) = Line::new(false);
+    line.post(OPEN, &[b"250 one\r\n"]);
+    postman.abort();
+    round().await;
+    line.post(OPEN, &[b"250 two\r\n"]);
+    assert_eq!(line.heard(), b"250 one\r\n250 two\r\n");
+}
