@@ -249,12 +249,14 @@ impl Relay {
             return Ok((Link::again(spare, turn), ArrayVec::from_iter([handed_on])));
         }
         let descriptor = Descriptor::count(&self.means);
-        let (stream, host) = self.connect(&guise, called).await.map_err(NotOpened::Link)?;
+        // Apart: who waits for a turn is to need no room for what comes after it.
+        let connecting = Box::pin(self.connect(&guise, called));
+        let (stream, host) = connecting.await.map_err(NotOpened::Link)?;
         let wire = Wire::new(stream, descriptor);
         let mut link = Link::new(Arc::clone(&self), wire, host, turn);
         let mut news = ArrayVec::new();
         if self.config.terms.implicit {
-            news.push(Happening::Secured(Side::Relay, link.secure_now().await?));
+            news.push(Happening::Secured(Side::Relay, Box::pin(link.secure_now()).await?));
         }
         news.push(Happening::LinkOpened);
         Ok((link, news))
