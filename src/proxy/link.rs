@@ -78,8 +78,7 @@ impl Link {
 
     /// Lets a session to come have it, if it is still worth anything and has not served its time.
     pub(super) fn hand_on(mut self, cx: &mut Context<'_>, now: Moment, leg: Leg) {
-        // Another thread may have it next, and each has a post of its own.
-        self.wire.hurry();
+        self.wire.hand_on();
         let sessions = self.sessions.saturating_add(1);
         let quiet = !self.wire.is_pending() && self.wire.kept().is_empty();
         let lives = quiet && self.wire.hearing() == Hearing::Open;

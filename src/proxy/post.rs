@@ -41,8 +41,6 @@ struct Item {
     to: Arc<Socket>,
     text: Range<usize>,
     next: Next,
-    /// Who is told if it comes back.
-    sender: Waker,
 }
 
 impl Post {
@@ -75,11 +73,9 @@ impl Post {
             Some(last) if last.text.end == begin && Arc::ptr_eq(&last.to, to) => {
                 (last.text.end, last.next) = (end, next);
             }
-            _ => {
-                letters.push(Item { to: Arc::clone(to), text: begin..end, next, sender: cx.waker().clone() });
-            }
+            _ => letters.push(Item { to: Arc::clone(to), text: begin..end, next }),
         }
-        to.set_letter(Letter::Posted);
+        to.post(cx);
         true
     }
 
@@ -87,7 +83,7 @@ impl Post {
         let Self { to_clients, to_relays, text, returned, .. } = self;
         // Nobody comes for what was to go to a peer that is gone.
         returned.retain(|(to, _)| Arc::strong_count(to) > 1);
-        for Item { to, text: range, next, sender } in to_clients.drain(..).chain(to_relays.drain(..)) {
+        for Item { to, text: range, next } in to_clients.drain(..).chain(to_relays.drain(..)) {
             let text = text.get(range).unwrap_or_default();
             let before = returned.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &to));
             let rest = if before.is_some() { text } else { to.say(text, next) };
@@ -95,8 +91,7 @@ impl Post {
                 to.set_letter(Letter::None);
                 continue;
             }
-            to.set_letter(Letter::Returned);
-            sender.wake();
+            to.give_back();
             match before {
                 // What came back is not overtaken.
                 Some((_, before)) => before.extend_from_slice(rest),

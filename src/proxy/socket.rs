@@ -7,8 +7,9 @@
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown};
 use std::io::{self, IoSlice};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -35,6 +36,8 @@ impl Next {
 pub(super) struct Socket {
     stream: TcpStream,
     letter: AtomicU8,
+    /// Who posts to the peer: one task, for as long as it has the socket.
+    sender: OnceLock<Waker>,
 }
 
 /// How it is with what was posted to a peer.
@@ -50,7 +53,7 @@ pub(super) enum Letter {
 
 impl Socket {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, letter: AtomicU8::new(0) }
+        Self { stream, letter: AtomicU8::new(0), sender: OnceLock::new() }
     }
 
     /// The socket alone.
@@ -74,6 +77,20 @@ impl Socket {
             Letter::Returned => 2,
         };
         self.letter.store(number, Ordering::Relaxed);
+    }
+
+    /// Something is posted to its peer by this task.
+    pub(super) fn post(&self, cx: &Context<'_>) {
+        self.sender.get_or_init(|| cx.waker().clone());
+        self.set_letter(Letter::Posted);
+    }
+
+    /// What was posted comes back: whoever posted it is told.
+    pub(super) fn give_back(&self) {
+        self.set_letter(Letter::Returned);
+        if let Some(sender) = self.sender.get() {
+            sender.wake_by_ref();
+        }
     }
 
     /// Says this, and gives what there is no room for.

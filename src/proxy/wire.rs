@@ -258,6 +258,12 @@ impl Wire {
         }
     }
 
+    /// It is for another task from now on, which may have another thread, with a post of its own.
+    pub(super) fn hand_on(&mut self) {
+        self.hurry();
+        self.stream.hand_on();
+    }
+
     /// Says what is in the pieces at once, and empties them. What the peer does not take waits.
     #[inline]
     pub(super) fn send(&mut self, cx: &mut Context<'_>, now: Moment, pieces: &mut Pieces<'_>) {

@@ -80,6 +80,14 @@ impl Stream {
         };
     }
 
+    /// It is another's now: who posted to the peer until now does so no longer.
+    pub(in crate::proxy) fn hand_on(&mut self) {
+        *self = match std::mem::replace(self, Self::Apart(None)) {
+            Self::Plain(socket) => Self::remains(Arc::into_inner(socket).map(Socket::into_stream)),
+            apart @ Self::Apart(_) => apart,
+        };
+    }
+
     /// The socket, if it is nothing else.
     pub(in crate::proxy) fn socket(&self) -> Option<&Arc<Socket>> {
         match self {
