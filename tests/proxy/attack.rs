@@ -49,13 +49,15 @@ fn a_partner_gets_through_while_two_hundred_strangers_hold_good_recipients() {
     let relay = Relay::polite();
     let gate = guarded(&relay, 10, |deployment| deployment.relays[0].links = 10);
     let mut strangers: Vec<_> = (0..200).map(|number| stranger(&gate, number)).collect();
+    let good = "EHLO client.test\r\nMAIL FROM:<a@client.test>\r\nRCPT TO:<b@example.com>\r\n";
+    let mut last = strangers.pop().unwrap();
     for stranger in &mut strangers {
-        stranger.say("EHLO client.test\r\nMAIL FROM:<a@client.test>\r\nRCPT TO:<b@example.com>\r\n");
+        stranger.say(good);
     }
-    // Eight have a link, as many as may wait do so, and the rest is told at once to come back.
+    // Eight have a link, as many as may wait do so, and who comes then is told at once to come back.
     wait_until("the links are full", || gate.text().contains("gatepost_links_active{relay=\"relay\"} 8"));
     wait_until("the queue is full", || gate.text().contains("gatepost_links_waiting{relay=\"relay\"} 80"));
-    let mut last = strangers.pop().unwrap();
+    last.say(good);
     let replies = last.rest_until("451");
     assert!(replies.contains("451 4.3.2"), "{replies}");
     let start = Instant::now();
