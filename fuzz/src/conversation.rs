@@ -43,7 +43,7 @@ use gatepost::policy::allowance::Balance;
 use gatepost::policy::tls::{StartTls, TlsVersion};
 use gatepost::replay::{Certificate, HandingOn};
 use gatepost::session::{
-    Action, Answer, Answered, Asking, Choice, Happening, Leg, Moment, Output, RelayTls, Session,
+    Action, Answer, Answered, Asking, CONTENT_ROOM, Choice, Happening, Leg, Moment, Output, RelayTls, Session,
 };
 use gatepost::smtp::mail_data::LineEnds;
 use setup::Setup;
@@ -409,7 +409,7 @@ impl World {
 
     fn show(&mut self, side: Side) -> bool {
         let room = self.session.room(side);
-        assert!(room <= 64 * 1024, "room without bounds");
+        assert!(room <= CONTENT_ROOM, "room without bounds");
         let mut kept = std::mem::take(&mut self.line(side).kept);
         let shown = kept[..room.min(kept.len())].to_vec();
         if shown.is_empty() || side == Side::Relay && self.link != Link::Open {

@@ -2,25 +2,23 @@
 
 use super::wire::Wire;
 use crate::event::Side;
-use crate::session::{Moment, Output};
+use crate::session::{CONTENT_ROOM, Moment, Output};
 use std::cell::RefCell;
 use std::task::Context;
-
-/// The thread's buffer: as much content as a session will look at in one call.
-const BUFFER: usize = 128 * 1024;
 
 thread_local! {
     static BENCH: RefCell<Bench> = RefCell::new(Bench::default());
 }
 
 struct Bench {
+    /// As much content as a session will look at in one call.
     buffer: Box<[u8]>,
     output: Output,
 }
 
 impl Default for Bench {
     fn default() -> Self {
-        Self { buffer: vec![0; BUFFER].into(), output: Output::default() }
+        Self { buffer: vec![0; CONTENT_ROOM].into(), output: Output::default() }
     }
 }
 

@@ -83,8 +83,8 @@ use phase::{Phase, Stage};
 use proven::Proven;
 use std::net::SocketAddr;
 
-/// Octets of content that the session will look at in one call.
-const CONTENT_ROOM: usize = 128 * 1024;
+/// Octets of content that the session will look at in one call: the most that it ever does.
+pub const CONTENT_ROOM: usize = 128 * 1024;
 
 /// What happened, other than octets.
 #[derive(Clone, Debug, PartialEq, Eq)]
