@@ -10,15 +10,21 @@ use super::socket::{Letter, Next, Socket};
 use crate::event::Side;
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io::IoSlice;
 use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 /// Words that are longer are said at once: to keep them costs more than it saves.
 const LONGEST: usize = 8 * 1024;
 /// More than this in all is not kept.
 const BAG: usize = 32 * 1024;
+/// How long a peer may take for words whose connection is over.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 thread_local! {
     static POST: RefCell<Post> = RefCell::default();
@@ -81,8 +87,6 @@ impl Post {
 
     fn deliver(&mut self) {
         let Self { to_clients, to_relays, text, returned, .. } = self;
-        // Nobody comes for what was to go to a peer that is gone.
-        returned.retain(|(to, _)| Arc::strong_count(to) > 1);
         for Item { to, text: range, next } in to_clients.drain(..).chain(to_relays.drain(..)) {
             let text = text.get(range).unwrap_or_default();
             let before = returned.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &to));
@@ -99,6 +103,10 @@ impl Post {
             }
         }
         text.clear();
+        // Nobody comes for the last words of a connection that is over.
+        for (to, words) in returned.extract_if(.., |(to, _)| Arc::strong_count(to) == 1) {
+            say_last(to, words);
+        }
     }
 
     fn take_returned(&mut self, to: &Arc<Socket>) -> Vec<u8> {
@@ -106,6 +114,21 @@ impl Post {
         let place = self.returned.iter().position(|(other, _)| Arc::ptr_eq(other, to));
         place.map(|place| self.returned.swap_remove(place).1).unwrap_or_default()
     }
+}
+
+/// Says the last words to a peer that had no room for them, and has some time to take them.
+fn say_last(to: Arc<Socket>, words: Vec<u8>) {
+    // Where the runtime itself ends there is no time either.
+    let Ok(runtime) = Handle::try_current() else { return };
+    runtime.spawn(timeout(LAST_WORDS, async move {
+        let mut left = words.as_slice();
+        while !left.is_empty() {
+            match poll_fn(|cx| to.poll_write(cx, &[IoSlice::new(left)], Next::End)).await {
+                Ok(said) if said > 0 => left = left.get(said..).unwrap_or_default(),
+                _ => break,
+            }
+        }
+    }));
 }
 
 /// Posts these words to the peer of a side. False: they are to be said at once.

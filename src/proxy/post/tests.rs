@@ -172,6 +172,24 @@ async fn a_wire_that_is_closed_has_said_what_was_posted() {
 }
 
 #[tokio::test]
+async fn a_peer_without_room_hears_the_last_words_of_a_connection_that_is_over() {
+    with_postman().await;
+    let (mut line, said) = Line::new(true);
+    line.post(END, &[b"221 bye\r\n"]);
+    let Line { wire, mut peer, .. } = line;
+    drop(wire);
+    round().await;
+    let mut all = heard(&mut peer);
+    for _ in 0..100 {
+        round().await;
+        all.extend(heard(&mut peer));
+    }
+    assert_eq!(all.split_off(said), b"221 bye\r\n");
+    // And then the stream is at its end.
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+}
+
+#[tokio::test]
 async fn who_is_in_a_hurry_has_all_of_it_delivered() {
     with_postman().await;
     let (mut line, _) = Line::new(false);
