@@ -2,6 +2,7 @@
 //! twenty times as long.
 
 use crate::smtp::date::civil;
+use crate::smtp::decimal;
 use std::cell::Cell;
 use std::fmt::Display;
 use std::io::Write;
@@ -35,7 +36,9 @@ impl<'a> Line<'a> {
     /// A number.
     #[inline]
     pub(super) fn number(&mut self, name: &str, number: impl Into<u64>) -> &mut Self {
-        self.text(name).digits(number.into())
+        self.text(name);
+        decimal::write(number.into(), self.0);
+        self
     }
 
     /// The last `N` digits of a number.
@@ -77,21 +80,6 @@ impl<'a> Line<'a> {
         let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
         self.0.extend_from_slice(&Second::at(since.as_secs()).text);
         self.padded::<3>(".", since.subsec_millis()).text("Z")
-    }
-
-    /// The digits of a number: of nearly every count there is one.
-    #[inline]
-    fn digits(&mut self, number: u64) -> &mut Self {
-        if number < 10 { self.padded::<1>("", number) } else { self.several(number) }
-    }
-
-    /// Three at a time.
-    fn several(&mut self, number: u64) -> &mut Self {
-        match number {
-            ..100 => self.padded::<2>("", number),
-            100..1000 => self.padded::<3>("", number),
-            1000.. => self.digits(number / 1000).padded::<3>("", number % 1000),
-        }
     }
 }
 
