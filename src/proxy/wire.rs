@@ -10,7 +10,7 @@ use arrayvec::ArrayVec;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 /// The most pieces that leave in one write.
@@ -187,10 +187,9 @@ impl Wire {
             }
         }
         let Some(room) = buffer.get_mut(kept..).filter(|room| !room.is_empty()) else { return Read::Nothing };
-        let mut room = ReadBuf::new(room);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
+        match self.stream.poll_hear(cx, room) {
             Poll::Pending => Read::Nothing,
-            Poll::Ready(Ok(())) if !room.filled().is_empty() => Read::Octets(kept + room.filled().len()),
+            Poll::Ready(Ok(octets @ 1..)) => Read::Octets(kept + octets),
             // A reset is an end like any other.
             Poll::Ready(_) => {
                 self.hearing = Hearing::Ended;
@@ -231,14 +230,23 @@ impl Wire {
     #[inline]
     pub(super) fn post(
         &mut self,
+        to: (Side, Next),
+        cx: &mut Context<'_>,
+        now: Moment,
+        pieces: &mut Pieces<'_>,
+    ) {
+        if !pieces.is_empty() {
+            self.post_all(to, cx, now, pieces);
+        }
+    }
+
+    fn post_all(
+        &mut self,
         (side, next): (Side, Next),
         cx: &mut Context<'_>,
         now: Moment,
         pieces: &mut Pieces<'_>,
     ) {
-        if pieces.is_empty() {
-            return;
-        }
         let free = !self.is_pending() && self.writing == Writing::Open;
         match self.stream.socket().filter(|_| free) {
             Some(socket) if post::post((side, socket), pieces, next, cx) => pieces.clear(),

@@ -53,6 +53,17 @@ impl Secure {
     }
 }
 
+impl Apart {
+    fn poll_hear(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        let Self::Secure(secure) = self else { return Poll::Pending };
+        let mut room = ReadBuf::new(room);
+        ready!(Pin::new(&mut secure.stream).poll_read(cx, &mut room))?;
+        let octets = room.filled().len();
+        secure.swollen |= octets > SMALL;
+        Poll::Ready(Ok(octets))
+    }
+}
+
 impl Stream {
     /// Without TLS.
     pub(in crate::proxy) fn plain(socket: TcpStream) -> Self {
@@ -106,6 +117,20 @@ impl Stream {
         match self.apart() {
             Some(Apart::Shaking(handshake)) => Some(handshake),
             Some(Apart::Secure(_)) | None => None,
+        }
+    }
+
+    /// Reads what there is, as far as there is room. Nothing: it is at its end.
+    #[inline]
+    pub(in crate::proxy) fn poll_hear(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => socket.poll_read(cx, room),
+            Self::Apart(Some(apart)) => apart.poll_hear(cx, room),
+            Self::Apart(None) => Poll::Ready(Ok(0)),
         }
     }
 
@@ -167,22 +192,9 @@ impl Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if let Self::Plain(socket) = this {
-            let octets = ready!(socket.poll_read(cx, room.initialize_unfilled()))?;
-            room.advance(octets);
-            return Poll::Ready(Ok(()));
-        }
-        match this.apart() {
-            Some(Apart::Secure(secure)) => {
-                let before = room.filled().len();
-                let polled = Pin::new(&mut secure.stream).poll_read(cx, room);
-                secure.swollen |= room.filled().len().saturating_sub(before) > SMALL;
-                polled
-            }
-            Some(Apart::Shaking(_)) => Poll::Pending,
-            None => Poll::Ready(Ok(())),
-        }
+        let octets = ready!(self.get_mut().poll_hear(cx, room.initialize_unfilled()))?;
+        room.advance(octets);
+        Poll::Ready(Ok(()))
     }
 }
 
