@@ -1,6 +1,6 @@
 //! When a connection is due for a turn although nothing came.
 
-use super::listener::Door;
+use super::means::Means;
 use crate::session::Moment;
 use std::future::Future;
 use std::pin::Pin;
@@ -26,13 +26,15 @@ impl Alarm {
     }
 
     /// Sets it for when something is due next, if anything is.
-    pub(super) fn set(&mut self, cx: &mut Context<'_>, now: Moment, wanted: Option<Moment>, door: &Door) {
+    pub(super) fn set(&mut self, cx: &mut Context<'_>, now: Moment, wanted: Option<Moment>, means: &Means) {
         let Some(wanted) = wanted else { return };
-        if self.at.is_some_and(|at| at > now && at <= wanted) {
+        let is_set = self.at.is_some_and(|at| at > now && at <= wanted);
+        // A timer that has run out before its time, as the turn counts it, does not come again by itself.
+        if is_set && self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed()) {
             return;
         }
         let wanted = wanted.max(now + AGAIN);
-        let deadline = door.means.instant(wanted);
+        let deadline = means.instant(wanted);
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if sleep.deadline() != deadline {
             sleep.as_mut().reset(deadline);
@@ -41,5 +43,47 @@ impl Alarm {
         if sleep.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Metrics;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    /// How often somebody was woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Woken {
+        fn count(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_run_out_before_its_time_rings_again() {
+        let (means, woken) = (Means::new(&Metrics::new(), 1000, 0), Arc::new(Woken::default()));
+        let waker = Waker::from(Arc::clone(&woken));
+        let (mut cx, mut alarm) = (Context::from_waker(&waker), Alarm::default());
+        let then = means.now();
+        let wanted = Some(then + AGAIN);
+        alarm.set(&mut cx, then, wanted, &means);
+        tokio::time::sleep(AGAIN * 2).await;
+        assert_eq!(woken.count(), 1);
+        // By the clock of the turn it is not time yet.
+        assert!(!alarm.rings(then));
+        alarm.set(&mut cx, then, wanted, &means);
+        tokio::time::sleep(AGAIN * 2).await;
+        assert!(woken.count() > 1 && alarm.rings(means.now()));
     }
 }

@@ -20,6 +20,7 @@ use super::means::Share;
 use super::news::News;
 use super::reserve::Rank;
 use super::roll::Place;
+use super::round;
 use super::tarpit::Stay;
 use super::turn::{self, Turn};
 use super::wire::{Hearing, Read, Wire};
@@ -135,7 +136,7 @@ impl Connection {
             }
         }
         let wanted = self.wanted();
-        self.alarm.set(turn.cx, turn.now, wanted, &self.door);
+        self.alarm.set(turn.cx, turn.now, wanted, &self.door.means);
         Poll::Pending
     }
 
@@ -163,7 +164,7 @@ impl Connection {
                 break;
             }
             if round == ROUNDS {
-                turn.cx.waker().wake_by_ref();
+                turn.give_way();
                 break;
             }
         }
@@ -362,7 +363,7 @@ impl Future for Connection {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        turn::take(cx, this.door.means.now(), |turn| this.turn(turn))
+        turn::take(cx, round::now(&this.door.means), |turn| this.turn(turn))
     }
 }
 

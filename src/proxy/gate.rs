@@ -11,8 +11,9 @@ use super::lock;
 use super::means::Means;
 use super::papers::{Expiries, Papers};
 use super::porch::Porch;
-use super::post::postman;
+use super::post;
 use super::relay::Relay;
+use super::round;
 use super::store::Store;
 use crate::session::Identity;
 use crate::telemetry::{Metrics, Telemetry};
@@ -231,7 +232,7 @@ fn threads_of(
     let serving = |number| {
         let each = sockets.iter().map(|(porch, socket)| Ok((Arc::clone(porch), socket.try_clone()?)));
         let sockets = each.collect::<io::Result<Vec<_>>>()?;
-        let (runtime, drain, relays) = (runtime()?, Arc::clone(drain), relays.to_vec());
+        let (runtime, drain, relays) = (runtime_of_rounds()?, Arc::clone(drain), relays.to_vec());
         spawn(format!("gate-{number}"), move || work(&runtime, sockets, &drain, &relays))
     };
     (0..number.max(1)).map(serving).collect()
@@ -318,6 +319,12 @@ fn runtime() -> io::Result<Runtime> {
     runtime::Builder::new_current_thread().enable_all().build()
 }
 
+/// One for connections: they have their turns in rounds.
+fn runtime_of_rounds() -> io::Result<Runtime> {
+    let mut runtime = runtime::Builder::new_current_thread();
+    runtime.enable_all().on_thread_unpark(round::begin).on_thread_park(post::attend).build()
+}
+
 fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name).spawn(work)
 }
@@ -344,7 +351,7 @@ fn work(runtime: &Runtime, sockets: Vec<(Arc<Porch>, TcpListener)>, drain: &Drai
                 Err(error) => tracing::error!(%error, "cannot listen"),
             }
         }
-        let (pulse, postman) = (tokio::spawn(pulse()), tokio::spawn(postman()));
+        let pulse = tokio::spawn(pulse());
         drain.reach(Phase::Draining).await;
         // The sockets are closed with this: who connects now finds nobody, and goes to the next MX.
         accepting.shutdown().await;
@@ -353,8 +360,8 @@ fn work(runtime: &Runtime, sockets: Vec<(Arc<Porch>, TcpListener)>, drain: &Drai
             relay.spares().dismiss(Duration::ZERO);
         }
         pulse.abort();
-        postman.abort();
     });
+    post::close();
 }
 
 /// A timer that comes before every other rouses its thread by a system call, and all of a session's are seconds away.

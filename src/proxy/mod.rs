@@ -11,7 +11,7 @@
 //! | `porch`, `listener` | where connections come in, to which listener, and who is let in |
 //! | `caller` | how a connection comes in: from whom, and with which header in front |
 //! | `connection` | a client, its session, its link; in its folder how it comes to TLS, asks, and lets pass |
-//! | `turn` | what a connection works with when it is its turn |
+//! | `turn`, `round` | what a connection works with when it is its turn; what time it is for all that have theirs together |
 //! | `alarm`, `farewell` | when it is due for a turn, and how it ends |
 //! | `wire` | one socket and what waits for it |
 //! | `socket`, `post` | a socket as the kernel has it; what a thread says when all have been heard |
@@ -57,6 +57,7 @@ mod probe;
 mod relay;
 mod reserve;
 mod roll;
+mod round;
 mod seldom;
 mod socket;
 mod spares;

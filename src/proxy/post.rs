@@ -1,5 +1,5 @@
 //! A thread's post: short words are not said one by one, but together, when every connection that had something to hear has
-//! heard it. First those to clients, then those to relays.
+//! heard it, which is when the thread would rest. First those to clients, then those to relays.
 //!
 //! Nothing is said later for it, for all that came at once is dealt with at once; but whoever is spoken to is woken once for
 //! many words, where it would wake, find one, and sleep again. That is the dearest part of a short message: a wakeup of a
@@ -14,7 +14,7 @@ use std::io::IoSlice;
 use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Context;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -32,8 +32,8 @@ thread_local! {
 
 #[derive(Debug, Default)]
 struct Post {
-    /// Who delivers on this thread. Where there is nobody, nothing is posted.
-    postman: Option<Waker>,
+    /// Whether anybody delivers on this thread. Where nobody does, nothing is posted.
+    open: bool,
     to_clients: Vec<Item>,
     to_relays: Vec<Item>,
     text: Vec<u8>,
@@ -50,8 +50,9 @@ struct Item {
 }
 
 impl Post {
-    fn open(postman: Waker) -> Self {
-        Self { postman: Some(postman), text: Vec::with_capacity(BAG), ..Self::default() }
+    fn open(&mut self) {
+        self.open = true;
+        self.text.reserve_exact(BAG);
     }
 
     fn post(
@@ -64,9 +65,8 @@ impl Post {
         let length = pieces.iter().fold(0_usize, |sum, piece| sum.saturating_add(piece.len()));
         let begin = self.text.len();
         let end = begin.saturating_add(length);
-        let (Some(postman), true) = (&self.postman, length <= LONGEST && end <= BAG) else { return false };
-        if begin == 0 {
-            postman.wake_by_ref();
+        if !self.open || length > LONGEST || end > BAG {
+            return false;
         }
         for piece in pieces {
             self.text.extend_from_slice(piece);
@@ -136,44 +136,27 @@ pub(super) fn post(to: (Side, &Arc<Socket>), pieces: &[&[u8]], next: Next, cx: &
     POST.with_borrow_mut(|post| post.post(to, pieces, next, cx))
 }
 
-/// Delivers what is posted on this thread.
+/// Delivers what is posted on this thread. Whose words come back is woken.
 pub(super) fn deliver() {
     POST.with_borrow_mut(Post::deliver);
+}
+
+/// The same, where a thread does so whenever it would rest: from now on there is something to deliver.
+pub(super) fn attend() {
+    POST.with_borrow_mut(|post| if post.open { post.deliver() } else { post.open() });
+}
+
+/// What is posted is delivered, and nothing more is.
+pub(super) fn close() {
+    POST.with_borrow_mut(|post| {
+        post.deliver();
+        mem::take(post);
+    });
 }
 
 /// Gives back what could not be delivered to this peer.
 pub(super) fn take_returned(to: &Arc<Socket>) -> Vec<u8> {
     POST.with_borrow_mut(|post| post.take_returned(to))
-}
-
-/// Delivers on this thread. It is woken by the first letter, and so has its turn behind all those that have theirs already.
-pub(super) async fn postman() {
-    let _until = Leaving;
-    poll_fn::<(), _>(|cx| {
-        POST.with_borrow_mut(|post| {
-            if post.postman.is_none() {
-                *post = Post::open(cx.waker().clone());
-            }
-            post.deliver();
-        });
-        Poll::Pending
-    })
-    .await;
-}
-
-/// When the postman leaves, what is posted is delivered, and nothing more is.
-struct Leaving;
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        // Where the thread itself ends there is no post any more, and nobody who could have posted.
-        let _ = POST.try_with(|post| {
-            if let Ok(mut post) = post.try_borrow_mut() {
-                post.deliver();
-                mem::take(&mut *post);
-            }
-        });
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What connections work with when it is their turn. A thread has one of each, because only one has its turn at a time.
 
+use super::post;
 use super::wire::Wire;
 use crate::event::Side;
 use crate::session::{CONTENT_ROOM, Moment, Output};
@@ -65,6 +66,12 @@ impl Turn<'_, '_> {
             self.fell_silent(side);
         }
         !self.is_silent(side)
+    }
+
+    /// Lets others have theirs before this connection has another. What they have to hear does not wait until it ends.
+    pub(super) fn give_way(&mut self) {
+        self.cx.waker().wake_by_ref();
+        post::deliver();
     }
 
     fn silence(&mut self, side: Side) -> &mut bool {

@@ -81,7 +81,7 @@ impl Connection {
                 break;
             }
             if round == ROUNDS {
-                turn.cx.waker().wake_by_ref();
+                turn.give_way();
                 break;
             }
         }
