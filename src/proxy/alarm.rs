@@ -49,41 +49,25 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::wakes::Wakes;
     use crate::telemetry::Metrics;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::{Wake, Waker};
-
-    /// How often somebody was woken.
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    impl Woken {
-        fn count(&self) -> usize {
-            self.0.load(Ordering::Relaxed)
-        }
-    }
+    use std::task::Waker;
 
     #[tokio::test]
     async fn what_has_run_out_before_its_time_rings_again() {
-        let (means, woken) = (Means::new(&Metrics::new(), 1000, 0), Arc::new(Woken::default()));
-        let waker = Waker::from(Arc::clone(&woken));
-        let (mut cx, mut alarm) = (Context::from_waker(&waker), Alarm::default());
+        let (means, wakes) = (Means::new(&Metrics::new(), 1000, 0), Arc::new(Wakes::default()));
+        let task = Waker::from(Arc::clone(&wakes));
+        let (mut cx, mut alarm) = (Context::from_waker(&task), Alarm::default());
         let then = means.now();
         let wanted = Some(then + AGAIN);
         alarm.set(&mut cx, then, wanted, &means);
         tokio::time::sleep(AGAIN * 2).await;
-        assert_eq!(woken.count(), 1);
+        assert_eq!(wakes.count(), 1);
         // By the clock of the turn it is not time yet.
         assert!(!alarm.rings(then));
         alarm.set(&mut cx, then, wanted, &means);
         tokio::time::sleep(AGAIN * 2).await;
-        assert!(woken.count() > 1 && alarm.rings(means.now()));
+        assert!(wakes.count() > 1 && alarm.rings(means.now()));
     }
 }

@@ -67,6 +67,8 @@ mod tarpit;
 mod tls;
 mod turn;
 mod veil;
+#[cfg(test)]
+mod wakes;
 mod wire;
 
 pub use config::Deployment;

@@ -1,12 +1,12 @@
 use super::*;
 use crate::proxy::means::{Descriptor, Means};
+use crate::proxy::wakes::Wakes;
 use crate::proxy::wire::{Pieces, Wire};
 use crate::proxy::{round, turn};
 use crate::session::Moment;
 use crate::telemetry::Metrics;
 use std::io::{ErrorKind, Read, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Wake, Waker};
+use std::task::Waker;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -14,27 +14,11 @@ const NOW: Moment = Moment::START;
 const OPEN: (Side, Next) = (Side::Client, Next::Open);
 const END: (Side, Next) = (Side::Client, Next::End);
 
-/// How often somebody was woken.
-#[derive(Default)]
-struct Alarms(AtomicUsize);
-
-impl Wake for Alarms {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Alarms {
-    fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// A wire, and the peer at its other end, who is asked and does not wait.
 struct Line {
     wire: Wire,
     peer: std::net::TcpStream,
-    alarms: Arc<Alarms>,
+    wakes: Arc<Wakes>,
 }
 
 impl Line {
@@ -49,18 +33,18 @@ impl Line {
         let said = if full { filling.by_ref().sum() } else { 0 };
         let descriptor = Descriptor::count(&Means::new(&Metrics::new(), 1 << 20, 0));
         let wire = Wire::new(TcpStream::from_std(stream).unwrap(), descriptor);
-        (Self { wire, peer, alarms: Arc::default() }, said)
+        (Self { wire, peer, wakes: Arc::default() }, said)
     }
 
     fn post(&mut self, (side, next): (Side, Next), pieces: &[&[u8]]) {
-        let waker = Waker::from(Arc::clone(&self.alarms));
+        let waker = Waker::from(Arc::clone(&self.wakes));
         let mut pieces: Pieces<'_> = pieces.iter().copied().collect();
         self.wire.post((side, next), &mut Context::from_waker(&waker), NOW, &mut pieces);
         assert!(pieces.is_empty());
     }
 
     fn flush(&mut self) -> bool {
-        let waker = Waker::from(Arc::clone(&self.alarms));
+        let waker = Waker::from(Arc::clone(&self.wakes));
         self.wire.flush(&mut Context::from_waker(&waker), NOW)
     }
 
@@ -102,7 +86,7 @@ fn what_is_posted_is_said_when_the_thread_would_rest_and_in_order() {
         assert_eq!(line.heard(), b"");
         round().await;
         assert_eq!(line.heard(), b"250 one\r\n250 two\r\n");
-        assert_eq!(line.alarms.count(), 0);
+        assert_eq!(line.wakes.count(), 0);
     });
 }
 
@@ -148,7 +132,7 @@ fn what_cannot_be_delivered_comes_back_its_sender_is_woken_and_nothing_overtakes
         assert!(!line.wire.is_pending());
         round().await;
         assert_eq!(other.heard(), b"250 of another\r\n");
-        assert!(line.alarms.count() > 0 && line.wire.is_pending() && !line.wire.rests());
+        assert!(line.wakes.count() > 0 && line.wire.is_pending() && !line.wire.rests());
         // Nothing of it is posted anew, although the peer has room again.
         let mut heard = line.heard();
         line.post(OPEN, &[b"250 three\r\n"]);
@@ -243,11 +227,11 @@ fn what_is_posted_does_not_wait_for_who_has_much_to_do() {
     attended(async {
         let (mut line, _) = Line::new(false);
         line.post(OPEN, &[b"250 one\r\n"]);
-        let waker = Waker::from(Arc::clone(&line.alarms));
+        let waker = Waker::from(Arc::clone(&line.wakes));
         turn::take(&mut Context::from_waker(&waker), NOW, |turn| {
             turn.give_way();
         });
         assert_eq!(line.heard(), b"250 one\r\n");
-        assert_eq!(line.alarms.count(), 1);
+        assert_eq!(line.wakes.count(), 1);
     });
 }
