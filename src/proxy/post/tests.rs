@@ -61,6 +61,14 @@ fn heard(peer: &mut std::net::TcpStream) -> Vec<u8> {
     all
 }
 
+/// All that the peer hears until the stream is at its end.
+fn heard_to_the_end(peer: &mut std::net::TcpStream) -> Vec<u8> {
+    peer.set_nonblocking(false).unwrap();
+    let mut all = Vec::new();
+    peer.read_to_end(&mut all).unwrap();
+    all
+}
+
 /// Lets everybody have a turn who has one to come, and the thread rest.
 async fn round() {
     // Over loopback what was said has come, but the runtime is to hear of room that there is again.
@@ -155,11 +163,7 @@ fn a_wire_that_is_closed_has_said_what_was_posted() {
         drop(wire);
         assert_eq!(heard(&mut peer), b"");
         round().await;
-        peer.set_nonblocking(false).unwrap();
-        let mut all = Vec::new();
-        // Up to the end of the stream.
-        peer.read_to_end(&mut all).unwrap();
-        assert_eq!(all, b"221 bye\r\n");
+        assert_eq!(heard_to_the_end(&mut peer), b"221 bye\r\n");
     });
 }
 
@@ -188,10 +192,7 @@ fn who_is_in_a_hurry_has_all_of_it_delivered() {
         let (mut line, _) = Line::new(false);
         line.post(OPEN, &[b"421 going\r\n"]);
         line.wire.shut(&mut Context::from_waker(Waker::noop()));
-        line.peer.set_nonblocking(false).unwrap();
-        let mut all = Vec::new();
-        line.peer.read_to_end(&mut all).unwrap();
-        assert_eq!(all, b"421 going\r\n");
+        assert_eq!(heard_to_the_end(&mut line.peer), b"421 going\r\n");
     });
 }
 
