@@ -31,25 +31,27 @@ pub(super) fn begin() {
     ROUND.set(Round::Begun);
 }
 
-/// What time it is for a turn. A thread works for one gate, so there is one way of counting.
-pub(super) fn now(means: &Means) -> Moment {
-    let (now, round) = match ROUND.get() {
-        Round::At(now, left @ 1..) => (now, Round::At(now, left - 1)),
-        Round::At(_, 0) => {
-            // Who never rests has a post all the same.
-            post::deliver();
-            begun(means)
-        }
-        Round::Begun => begun(means),
-        Round::Unannounced => (means.now(), Round::Unannounced),
-    };
-    ROUND.set(round);
-    now
+/// Much was done since this one began, or much time has gone by: what is posted goes out, and the clock is asked again.
+pub(super) fn renew() {
+    post::deliver();
+    if let Round::At(..) = ROUND.get() {
+        begin();
+    }
 }
 
-fn begun(means: &Means) -> (Moment, Round) {
-    let now = means.now();
-    (now, Round::At(now, TURNS))
+/// What time it is for a turn. A thread works for one gate, so there is one way of counting.
+pub(super) fn now(means: &Means) -> Moment {
+    if let Round::At(_, 0) = ROUND.get() {
+        // Who never rests has a post all the same.
+        renew();
+    }
+    let (now, left) = match ROUND.get() {
+        Round::At(now, left) => (now, left.saturating_sub(1)),
+        Round::Begun => (means.now(), TURNS),
+        Round::Unannounced => return means.now(),
+    };
+    ROUND.set(Round::At(now, left));
+    now
 }
 
 #[cfg(test)]
@@ -89,9 +91,20 @@ mod tests {
     }
 
     #[test]
+    fn a_round_that_is_renewed_sees_the_clock_again() {
+        let means = means();
+        begin();
+        let first = now(&means);
+        renew();
+        assert!(later(&means) > first);
+    }
+
+    #[test]
     fn who_is_not_told_of_rounds_asks_the_clock() {
         let means = means();
         let first = now(&means);
-        assert!(later(&means) > first);
+        renew();
+        let second = later(&means);
+        assert!(second > first && later(&means) > second);
     }
 }

@@ -1,6 +1,6 @@
 //! What connections work with when it is their turn. A thread has one of each, because only one has its turn at a time.
 
-use super::post;
+use super::round;
 use super::wire::Wire;
 use crate::event::Side;
 use crate::session::{CONTENT_ROOM, Moment, Output};
@@ -71,7 +71,7 @@ impl Turn<'_, '_> {
     /// Lets others have theirs before this connection has another. What they have to hear does not wait until it ends.
     pub(super) fn give_way(&mut self) {
         self.cx.waker().wake_by_ref();
-        post::deliver();
+        round::renew();
     }
 
     fn silence(&mut self, side: Side) -> &mut bool {
